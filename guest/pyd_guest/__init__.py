@@ -1,0 +1,1 @@
+"""The daemon and all that it steers. Linux only."""

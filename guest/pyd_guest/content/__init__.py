@@ -1,0 +1,1 @@
+"""Blobs by digest: ingested, verified, then visible."""

@@ -1,0 +1,1 @@
+"""Containers, execs and events: what the API asks for, done step by step."""

@@ -1,0 +1,1 @@
+"""Images: manifests, configs, tags; load, import and pull."""

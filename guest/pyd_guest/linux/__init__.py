@@ -1,0 +1,1 @@
+"""The kernel's interfaces, one family of system calls per module."""

@@ -1,0 +1,1 @@
+"""The Container Network Model: Controller, Network, Endpoint, Sandbox, IPAM, drivers."""

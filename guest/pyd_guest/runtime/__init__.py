@@ -1,0 +1,1 @@
+"""Bundles, the OCI runtime (crun, runc) and the monitor (conmon)."""

@@ -1,0 +1,1 @@
+"""Unpacked layers and writable container layers, joined by overlayfs."""

@@ -1,0 +1,1 @@
+"""The `pyd` command: one module per noun."""

@@ -1,0 +1,1 @@
+"""The Docker Engine API as a client: HTTP over a unix socket or TCP, and streams."""

@@ -1,0 +1,1 @@
+"""A booted guest and a byte stream to it."""
