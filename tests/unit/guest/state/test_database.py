@@ -2,6 +2,7 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+
 from pyd_api.errors import InternalError
 from pyd_guest.state.database import Database
 from pyd_guest.state.migrations import MIGRATIONS
