@@ -1,0 +1,1 @@
+"""What the tests share: namespaces, engines, inventories, probes of the machine."""
