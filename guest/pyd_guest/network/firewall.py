@@ -1,0 +1,251 @@
+"""Packet rules: one nftables table per daemon, named after its bridge (nft(8)).
+
+::
+
+    guard        raw       nobody on the bridge reaches or poses as 127.0.0.0/8; nobody outside
+                           reaches a container's address past a published port
+    prerouting   dstnat    published ports for packets from elsewhere; never for 127.0.0.0/8, so
+    output       dstnat    a port published there is open to this host only
+    publish                the two maps: ports of one address, ports of every address
+    forward      filter    into the bridge: from itself, answers, and published ports; else drop
+    postrouting  srcnat    masquerade what leaves, and what comes back to its own bridge
+
+Starting a container adds elements to the maps; the rules never change. What was asked for is
+kept here too: when anyone else has changed any rule (the ruleset's generation tells), the table is
+compared, and made again if it is not as it was.
+
+Only ints, IPv4 addresses and checked interface names reach the text of a command.
+"""
+
+import re
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, IPv4Interface
+from typing import Protocol
+
+from pyd_api.errors import InvalidRequestError
+from pyd_guest.network.endpoint import ANY_ADDRESS, PublishedPort
+
+INTERFACE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
+_ELEMENTS = re.compile(r"\n\t\telements = \{([^}]*)\}")
+_PROTOCOL_NUMBERS = {"tcp": "6", "udp": "17", "sctp": "132"}
+
+
+class Nft(Protocol):
+    """The nftables calls; `linux.nftables` has the real ones."""
+
+    def run(self, commands: str) -> str:
+        """Apply all commands or none and return what they print; OSError when refused."""
+
+    def generation(self) -> int:
+        """Return a number that changes whenever anyone changes any rule."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """A published port and the container address it leads to."""
+
+    port: PublishedPort
+    address: IPv4Address
+
+    @property
+    def map(self) -> str:
+        """The map that holds it."""
+        return "every_address" if self.port.host_ip == ANY_ADDRESS else "one_address"
+
+    @property
+    def key(self) -> str:
+        """Its key in that map."""
+        port = self.port
+        key = f"{port.protocol} . {port.host_port}"
+        return key if port.host_ip == ANY_ADDRESS else f"{port.host_ip} . {key}"
+
+    @property
+    def listed(self) -> str:
+        """The element as nftables lists it, with numbers for names."""
+        head, protocol, tail = self.element.partition(self.port.protocol)
+        return f"{head}{_PROTOCOL_NUMBERS[protocol]}{tail}"
+
+    @property
+    def element(self) -> str:
+        """Key and value."""
+        return f"{self.key} : {self.address} . {self.port.container_port}"
+
+
+class Firewall:
+    """The table of one bridge network."""
+
+    def __init__(self, nft: Nft, *, bridge: str) -> None:
+        self._nft = nft
+        self._bridge = checked_interface(bridge)
+        self._table = f"ip pyd-{bridge}"
+        self._lock = threading.Lock()
+        self._rules: dict[tuple[str, str], Rule] = {}
+        self._static = ""
+        self._frame = ""
+        self._generation: int | None = None
+
+    def install(self, gateway: IPv4Interface, rules: Iterable[Rule], *, close_router: bool) -> None:
+        """Put the table in place of any older one.
+
+        ``close_router`` is for a host that did not forward before pyd made it: packets between
+        two hardware interfaces are still not forwarded.
+        """
+        with self._lock:
+            self._rules = {(rule.map, rule.key): rule for rule in rules}
+            self._static = _static(self._bridge, gateway, close_router=close_router)
+            self._rebuild()
+
+    def closes_router(self) -> bool:
+        """Tell whether a table of an earlier run closes the router."""
+        try:
+            return "jump router" in self._nft.run(f"list table {self._table}")
+        except OSError:
+            return False
+
+    def publish(self, rules: Iterable[Rule]) -> None:
+        """Add published ports, all or none."""
+        with self._lock:
+            new = {(rule.map, rule.key): rule for rule in rules}
+            self._ensure()
+            if not new:
+                return
+            self._rules.update(new)
+            try:
+                self._apply(
+                    f"add element {self._table} {name} {{ {rule.element} }}"
+                    for (name, _), rule in new.items()
+                )
+            except OSError:
+                for key in new:
+                    self._rules.pop(key, None)
+                raise
+
+    def withdraw(self, rules: Iterable[Rule]) -> None:
+        """Remove published ports; unknown ones are left alone."""
+        with self._lock:
+            old = [key for rule in rules if (key := (rule.map, rule.key)) in self._rules]
+            if not old:
+                return
+            self._ensure()
+            for key in old:
+                del self._rules[key]
+            self._apply(f"delete element {self._table} {name} {{ {key} }}" for name, key in old)
+
+    def ensure(self) -> bool:
+        """Put the table back if somebody removed or changed it; tell whether that was so."""
+        with self._lock:
+            return self._ensure()
+
+    def close(self) -> None:
+        """Let go of nftables; the table stays, as the containers do."""
+        self._nft.close()
+
+    def _apply(self, commands: Iterable[str]) -> None:
+        """Run a change to the elements; when it is refused, make the table anew with it."""
+        before = self._generation
+        try:
+            self._nft.run("\n".join(commands))
+        except OSError:
+            self._rebuild()
+            return
+        after = self._nft.generation()
+        # More than one step means that somebody changed something at the same moment.
+        self._generation = after if before is not None and after == before + 1 else None
+
+    def _rebuild(self) -> None:
+        elements = "".join(
+            f"add element {self._table} {rule.map} {{ {rule.element} }}\n"
+            for rule in self._rules.values()
+        )
+        self._generation = None
+        self._nft.run(
+            f"add table {self._table}\ndelete table {self._table}\n"
+            f"table {self._table} {{\n{self._static}}}\n{elements}"
+        )
+        generation = self._nft.generation()
+        self._frame, _ = self._listing()
+        self._generation = generation
+
+    def _ensure(self) -> bool:
+        generation = self._nft.generation()
+        if generation == self._generation:
+            return False
+        try:
+            frame, elements = self._listing()
+        except OSError:
+            frame, elements = "", set()
+        if frame == self._frame and elements == {rule.listed for rule in self._rules.values()}:
+            self._generation = generation
+            return False
+        self._rebuild()
+        return True
+
+    def _listing(self) -> tuple[str, set[str]]:
+        """Return the table as nftables prints it: without elements, and the elements."""
+        listing = self._nft.run(f"list table {self._table}")
+        elements = {
+            element.strip() for group in _ELEMENTS.findall(listing) for element in group.split(",")
+        }
+        return _ELEMENTS.sub("", listing), elements
+
+
+def checked_interface(name: str) -> str:
+    """Return ``name`` when it can be an interface's. Raises InvalidRequestError."""
+    if not INTERFACE_PATTERN.fullmatch(name):
+        raise InvalidRequestError(f"invalid interface name: {name[:50]!r}")
+    return name
+
+
+def _static(bridge: str, gateway: IPv4Interface, *, close_router: bool) -> str:
+    """Write the rules of a network; they refer to nothing that a container's start changes."""
+    network = gateway.network
+    router = "jump router" if close_router else ""
+    return f"""
+map every_address {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}
+map one_address {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}
+chain guard {{
+    type filter hook prerouting priority raw; policy accept;
+    iifname "{bridge}" ip daddr 127.0.0.0/8 drop
+    iifname "{bridge}" ip saddr 127.0.0.0/8 drop
+    iifname != {{ "{bridge}", "lo" }} ip daddr {network} ip daddr != {gateway.ip} drop
+}}
+chain publish {{
+    dnat ip to ip daddr . meta l4proto . th dport map @one_address
+    dnat ip to meta l4proto . th dport map @every_address
+}}
+chain prerouting {{
+    type nat hook prerouting priority dstnat; policy accept;
+    ip daddr != 127.0.0.0/8 fib daddr type local jump publish
+}}
+chain output {{
+    type nat hook output priority -100; policy accept;
+    fib daddr type local jump publish
+}}
+chain into {{
+    iifname "{bridge}" accept
+    ct state established,related accept
+    ct status dnat accept
+    drop
+}}
+chain router {{
+    meta iifkind != "none" accept comment "only hardware has no kind at all"
+    meta oifkind != "none" accept
+    drop
+}}
+chain forward {{
+    type filter hook forward priority filter; policy accept;
+    oifname "{bridge}" jump into
+    {router}
+}}
+chain postrouting {{
+    type nat hook postrouting priority srcnat; policy accept;
+    oifname "{bridge}" ip saddr 127.0.0.0/8 masquerade
+    oifname "{bridge}" ip saddr {network} ct status dnat masquerade
+    oifname != "{bridge}" ip saddr {network} masquerade
+}}
+"""
