@@ -1,0 +1,70 @@
+"""Directories on their way out: taken away by one rename, emptied later by one quiet thread.
+
+``temp/`` holds what is being made and what is being removed; the next start empties it.
+"""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Lock, Thread
+
+from pyd_guest.snapshots.trees import remove_tree
+
+
+class Sweeper:
+    """The temporary directory of one snapshot store."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        root.mkdir(mode=0o700, exist_ok=True)
+        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._thread: Thread | None = None
+        self._lock = Lock()
+
+    def new(self) -> Path:
+        """Make an empty directory; the caller renames it into place or discards it."""
+        path = self._root / secrets.token_hex(8)
+        path.mkdir(mode=0o700)
+        return path
+
+    def discard(self, path: Path) -> bool:
+        """Take ``path`` away at once and remove it in the background; False if it is not there."""
+        name = "gone-" + secrets.token_hex(8)
+        try:
+            path.rename(self._root / name)
+        except FileNotFoundError:
+            return False
+        with self._lock:
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="snapshot-sweeper", daemon=True)
+                self._thread.start()
+            self._queue.put(name)
+        return True
+
+    def recover(self) -> None:
+        """Remove what an earlier daemon left (at start only)."""
+        for path in self._root.iterdir():
+            self._remove(path.name)
+
+    def close(self) -> None:
+        """Finish all removals and end the thread."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+        if thread is not None:
+            self._queue.put(None)
+            thread.join()
+
+    def _run(self) -> None:
+        while (name := self._queue.get()) is not None:
+            # A busy or broken tree stays for the next start, which tries again and may log it.
+            with suppress(OSError):
+                self._remove(name)
+
+    def _remove(self, name: str) -> None:
+        fd = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            remove_tree(fd, name)
+        finally:
+            os.close(fd)
