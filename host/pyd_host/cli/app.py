@@ -1,0 +1,176 @@
+"""``pyd``: find the command, run it, turn errors into words and an exit status.
+
+What is printed on failure follows Docker's layout: the message on standard error, a blank line,
+where to look next. Only the module of the command in use is imported.
+"""
+
+import os
+import sys
+
+from pyd_host.cli.command import Command, Invocation
+from pyd_host.cli.commands import NOUNS, Entry, find_entry, load
+from pyd_host.cli.errors import CommandError, ExitStatusError, PlainError, UsageError
+from pyd_host.cli.flags import Flag, Values, parse
+from pyd_host.client.address import default_address, parse_address
+from pyd_host.client.engine import Engine
+
+_INTERRUPTED = 130
+_SIGPIPE_STATUS = 141
+GLOBAL_FLAGS = (
+    Flag("context", "c", "string", "Use a named engine (not supported yet)"),
+    Flag("debug", "D", "bool", "Show a traceback when pyd itself fails"),
+    Flag("help", "", "bool", "Show this text", hidden=True),
+    Flag("host", "H", "list", "Talk to the engine at this address"),
+    Flag("tls", "", "bool", "Speak TLS (not supported yet)"),
+    Flag("tlsverify", "", "bool", "Speak TLS and check the engine (not supported yet)"),
+    Flag("version", "v", "bool", "Show the version and leave"),
+)
+HELP_FLAG = Flag("help", "", "bool", "Show this text", hidden=True)
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    words = sys.argv[1:] if argv is None else argv
+    debug = "PYD_DEBUG" in os.environ
+    try:
+        status = _dispatch(words)
+        sys.stdout.flush()
+    except ExitStatusError as error:
+        status = error.status
+        sys.stdout.flush()
+    except KeyboardInterrupt:
+        status = _INTERRUPTED
+    except BrokenPipeError:
+        status = _broken_pipe()
+    except Exception as error:  # the last resort: words instead of a traceback
+        if debug:
+            raise
+        sys.stdout.flush()
+        status = _report(error)
+    return status
+
+
+def _dispatch(words: list[str]) -> int:
+    try:
+        values, rest = parse(GLOBAL_FLAGS, words, interspersed=False)
+    except UsageError as error:
+        return _usage_error(error, "pyd", "[OPTIONS] COMMAND [ARG...]")
+    if values.flag("version"):
+        from pyd_host.cli.system.version import short_version
+
+        sys.stdout.write(short_version() + "\n")
+        return 0
+    if not rest or values.flag("help") or rest == ["help"]:
+        from pyd_host.cli.usage import overview
+
+        sys.stdout.write(overview(GLOBAL_FLAGS))
+        return 0
+    if rest[0] == "help":
+        rest = [*rest[1:], "--help"]
+    noun, word, arguments = "", rest[0], rest[1:]
+    if word in NOUNS:
+        if not arguments or arguments[0] in {"--help", "-h"}:
+            from pyd_host.cli.usage import noun_overview
+
+            sys.stdout.write(noun_overview(word))
+            return 0
+        noun, word, arguments = word, arguments[0], arguments[1:]
+    entry = find_entry(noun, word)
+    if entry is None:
+        return _unknown(noun, word)
+    return _run(f"pyd {noun} {word}" if noun else f"pyd {word}", entry, arguments, values)
+
+
+def _run(name: str, entry: Entry, arguments: list[str], settings: Values) -> int:
+    command = load(entry)
+    if not isinstance(command, Command):
+        raise TypeError(f"{name} is not a command")
+    if command.raw:
+        return command.run(Invocation(name, settings, arguments, lambda: _engine(settings)))
+    flags = (*command.flags, HELP_FLAG)
+    try:
+        values, rest = parse(flags, arguments, interspersed=command.interspersed)
+        wants_help = values.flag("help")
+        if not wants_help:
+            command.check(name, rest)
+    except UsageError as error:
+        if not error.prefixed and _only_h(arguments, command):
+            wants_help = True
+        else:
+            return _usage_error(error, name, command.usage)
+    if wants_help:
+        from pyd_host.cli.usage import command_help
+
+        sys.stdout.write(command_help(name, entry[2], command))
+        return 0
+    call = Invocation(name, values, rest, lambda: _engine(settings))
+    try:
+        return command.run(call)
+    except UsageError as error:
+        return _usage_error(error, name, command.usage)
+
+
+def _only_h(arguments: list[str], command: Command) -> bool:
+    return "-h" in arguments and all(flag.short != "h" for flag in command.flags)
+
+
+def _engine(settings: Values) -> Engine:
+    """Choose the engine: -H, then DOCKER_HOST, then the local daemon."""
+    context = settings.text("context") or os.environ.get("DOCKER_CONTEXT", "")
+    hosts = settings.texts("host")
+    if context not in {"", "default"} and not (hosts and not settings.text("context")):
+        raise CommandError(
+            f"contexts are not supported yet: {context!r}",
+            hint="choose the engine with -H or DOCKER_HOST",
+        )
+    if settings.flag("tls") or settings.flag("tlsverify") or os.environ.get("DOCKER_TLS_VERIFY"):
+        raise CommandError(
+            "TLS connections to an engine are not supported yet",
+            hint="use a unix socket, or unset DOCKER_TLS_VERIFY",
+        )
+    if len(hosts) > 1:
+        raise CommandError("specify only one -H")
+    chosen = hosts[0] if hosts else os.environ.get("DOCKER_HOST", "")
+    return Engine(parse_address(chosen) if chosen else default_address())
+
+
+def _usage_error(error: UsageError, name: str, usage: str) -> int:
+    prefix = "pyd: " if error.prefixed else ""
+    sys.stderr.write(
+        f"{prefix}{error.message}\n\nUsage:  {name} {usage}\n\n"
+        f"{error.verb} '{name} --help' for more information\n"
+    )
+    return error.status
+
+
+def _unknown(noun: str, word: str) -> int:
+    from pyd_host.cli.usage import unknown
+
+    sys.stderr.write(unknown(noun, word))
+    return 1
+
+
+def _report(error: Exception) -> int:
+    """Print an error; return the exit status."""
+    from pyd_api.errors import PydError
+
+    if isinstance(error, PlainError | PydError):
+        sys.stderr.write(f"{error.message}\n")
+    elif isinstance(error, CommandError):
+        sys.stderr.write(f"pyd: {error.message}\n")
+    elif isinstance(error, OSError):
+        sys.stderr.write(f"pyd: {error}\n")
+    else:
+        sys.stderr.write(f"pyd: internal error: {type(error).__name__}: {error}\n")
+        sys.stderr.write("\nRun it again with PYD_DEBUG=1 in the environment for a traceback\n")
+        return 1
+    if error_hint := getattr(error, "hint", None):
+        sys.stderr.write(f"\n{error_hint}\n")
+    return error.status if isinstance(error, CommandError) else 1
+
+
+def _broken_pipe() -> int:
+    """Leave quietly when nobody reads any more, as a program killed by SIGPIPE would."""
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, sys.stdout.fileno())
+    return _SIGPIPE_STATUS
