@@ -5,6 +5,7 @@ went in would do its next job in the wrong network.
 """
 
 import ctypes
+import errno
 import os
 import threading
 from collections.abc import Callable
@@ -43,7 +44,10 @@ class _Inside(threading.Thread, Generic[_T]):
             self._failure = error
 
     def result(self) -> _T:
-        self.start()
+        try:
+            self.start()
+        except RuntimeError as error:  # "can't start new thread"
+            raise OSError(errno.EAGAIN, str(error)) from error
         self.join()
         if self._failure is not None:
             raise self._failure
@@ -57,15 +61,14 @@ def create(path: Path, act: Callable[[], _T]) -> _T:
     namespace, which cannot end before it is closed.
     """
 
-    def keep() -> _T:
-        result = act()
+    def enter() -> None:
+        check(_unshare(CLONE_NEWNET), path)
         mount.bind(f"/proc/self/task/{threading.get_native_id()}/ns/net", path)
-        return result
 
     os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o444))
     with ExitStack() as undo:
-        undo.callback(path.unlink)
-        result = _Inside(lambda: _check_unshare(path), keep).result()
+        undo.callback(drop, path)
+        result = _Inside(enter, act).result()
         undo.pop_all()
     return result
 
@@ -92,7 +95,3 @@ def drop(path: Path) -> None:
         with suppress(OSError):  # EINVAL: a file that nothing is mounted on
             mount.unmount(path, detach=True)
         path.unlink()
-
-
-def _check_unshare(path: Path) -> None:
-    check(_unshare(CLONE_NEWNET), path)

@@ -15,7 +15,7 @@ from pyd_guest.linux.netlink import NETLINK_NETFILTER, Message, Netlink, attribu
 LIBRARY = "libnftables.so.1"
 
 _NFT_CTX_DEFAULT = 0
-_NFT_CTX_OUTPUT_STATELESS = 1 << 1
+_NFT_CTX_OUTPUT_STATELESS = 1 << 2
 _NFT_CTX_OUTPUT_NUMERIC_ALL = (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10)
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_GETGEN = 16

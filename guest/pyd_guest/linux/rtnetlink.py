@@ -36,7 +36,8 @@ RTM_NEWROUTE, RTM_GETROUTE = 24, 26
 IFF_UP = 0x1
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER = 1, 3, 4, 10
 IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_NET_NS_FD = 18, 26, 28
-IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFLA_INFO_KIND, IFLA_INFO_DATA, IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA = 1, 2, 4, 5
+IFLA_BRPORT_MODE = 4
 VETH_INFO_PEER = 1
 IFLA_INET6_ADDR_GEN_MODE, IN6_ADDR_GEN_MODE_NONE = 8, 1
 IFA_ADDRESS, IFA_LOCAL, IFA_BROADCAST = 1, 2, 4
@@ -98,12 +99,20 @@ class Links:
         )
 
     def add_veth(
-        self, name: str, *, bridge: int, mtu: int, peer: str, peer_mac: str, netns_fd: int
+        self,
+        name: str,
+        *,
+        bridge: int,
+        mtu: int,
+        peer: str,
+        peer_mac: str,
+        netns_fd: int,
+        hairpin: bool = False,
     ) -> None:
         """Create a pair: ``name`` here, up, a port of ``bridge``; ``peer``, down, in the namespace.
 
         On failure no link is left. The host's end gets no IPv6 address of its own: it is a port,
-        not a way to the host.
+        not a way to the host. ``hairpin`` lets the port send a frame back to where it came from.
         """
         peer_info = (
             _ifinfo()  # up is refused here: the pair is not yet tied together
@@ -129,9 +138,23 @@ class Links:
             + u32(IFLA_MASTER, bridge)
             + nested(IFLA_AF_SPEC, nested(socket.AF_INET6, no_address))
         )
+        mode = (
+            _ifinfo()
+            + text(IFLA_IFNAME, name)
+            + nested(
+                IFLA_LINKINFO,
+                text(IFLA_INFO_SLAVE_KIND, "bridge"),
+                nested(IFLA_INFO_SLAVE_DATA, attribute(IFLA_BRPORT_MODE, b"\1")),
+            )
+        )
         self._create(created, name)
         try:
-            self._netlink.request(Message(RTM_NEWLINK, joined, subject=name))
+            self._netlink.request(
+                *(
+                    Message(RTM_NEWLINK, part, subject=name)
+                    for part in (joined, mode)[: 1 + hairpin]
+                )
+            )
         except OSError:
             self.remove(name)
             raise

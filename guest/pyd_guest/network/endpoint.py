@@ -52,12 +52,15 @@ class PortRequest:
 
     @classmethod
     def parse(cls, port: str, *, host_ip: str = "", host_port: str = "") -> Self:
-        """Read ``80/tcp`` and one of its bindings, ``HostIp`` and ``HostPort``, from the wire."""
+        """Read ``80/tcp`` and one of its bindings, ``HostIp`` and ``HostPort``, from the wire.
+
+        No host port, or 0, asks for an ephemeral one.
+        """
         number, _, protocol = port.partition("/")
         if (protocol or "tcp") not in PROTOCOLS:
             raise InvalidRequestError(f"invalid proto: {protocol[:20]}")
         first, dash, last = host_port.partition("-")
-        low = _port(first, of=host_port) if first else 0
+        low = 0 if host_port in ("", "0") else _port(first, of=host_port)
         high = _port(last, of=host_port) if dash else low
         if low > high:
             raise InvalidRequestError(f"invalid port range: {host_port[:20]!r}")

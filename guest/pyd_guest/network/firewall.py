@@ -107,6 +107,20 @@ class Firewall:
         except OSError:
             return False
 
+    def find_blocking_chain(self) -> str | None:
+        """Return where iptables must be told to let containers through, None when it need not.
+
+        A table of its own that drops by default, as dockerd makes it, has its say whatever is
+        accepted here.
+        """
+        try:
+            chain = self._nft.run("list chain ip filter FORWARD")
+        except OSError:
+            return None
+        if "policy drop" not in chain:
+            return None
+        return "DOCKER-USER" if "jump DOCKER-USER" in chain else "FORWARD"
+
     def publish(self, rules: Iterable[Rule]) -> None:
         """Add published ports, all or none."""
         with self._lock:

@@ -25,7 +25,7 @@ class OpenNamespace:
             self._ipv6 = os.open(_IPV6_DEFAULT, os.O_WRONLY | os.O_CLOEXEC)
         except FileNotFoundError:
             return  # a kernel without IPv6
-        os.write(self._ipv6, b"1")
+        os.pwrite(self._ipv6, b"1", 0)
 
     def set_address(self, name: str, address: IPv4Interface, gateway: IPv4Address | None) -> None:
         """Bring a link up with its address and the default route."""
@@ -37,7 +37,7 @@ class OpenNamespace:
             stack.callback(self._links.close)
             if self._ipv6 is not None:
                 stack.callback(os.close, self._ipv6)
-                os.write(self._ipv6, b"0")
+                os.pwrite(self._ipv6, b"0", 0)  # anywhere else it is ignored
                 self._ipv6 = None
 
 

@@ -91,30 +91,28 @@ class Ports:
 
     def _publish(self, request: PortRequest, container_ip: IPv4Address) -> PublishedPort:
         address, protocol = request.host_ip, request.protocol
-        failure: InternalError | None = None
+        failure = InternalError("all ports are allocated")
         for number in self._candidates(request):
             key = (address, number, protocol)
             if self._is_taken(key):
-                failure = InternalError(
-                    f"Bind for {address}:{number} failed: port is already allocated"
-                )
-                continue
-            try:
-                held = self._reserve(key)
-            except OSError as error:
-                failure = InternalError(
-                    f"failed to bind host port for {address}:{number}:{container_ip}:"
-                    f"{request.container_port}/{protocol}: {_words(error)}"
-                )
-                if error.errno == errno.EADDRINUSE:
-                    continue
-                break
-            self._hold(key, held)
-            if not request.first:
-                self._ephemeral = number + 1
-            return PublishedPort(address, number, request.container_port, protocol)
-        if failure is None or (not request.first and "in use" in failure.message):
-            failure = InternalError("all ports are allocated")
+                words = f"Bind for {address}:{number} failed: port is already allocated"
+            else:
+                try:
+                    held = self._reserve(key)
+                except OSError as error:
+                    words = (
+                        f"failed to bind host port for {address}:{number}:{container_ip}:"
+                        f"{request.container_port}/{protocol}: {_words(error)}"
+                    )
+                    if error.errno != errno.EADDRINUSE:
+                        raise InternalError(words) from error
+                else:
+                    self._hold(key, held)
+                    if not request.first:
+                        self._ephemeral = number + 1
+                    return PublishedPort(address, number, request.container_port, protocol)
+            if request.first:
+                failure = InternalError(words)
         raise failure
 
     def _candidates(self, request: PortRequest) -> Iterator[int]:

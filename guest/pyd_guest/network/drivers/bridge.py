@@ -45,7 +45,15 @@ class Links(Protocol):
         """Create a bridge, down."""
 
     def add_veth(
-        self, name: str, *, bridge: int, mtu: int, peer: str, peer_mac: str, netns_fd: int
+        self,
+        name: str,
+        *,
+        bridge: int,
+        mtu: int,
+        peer: str,
+        peer_mac: str,
+        netns_fd: int,
+        hairpin: bool,
     ) -> None:
         """Create a pair with ``peer`` in a namespace; on failure leave none."""
 
@@ -107,6 +115,7 @@ class BridgeDriver:
         self._sandboxes = sandboxes
         self._avoid = tuple(avoid)
         self._index = 0
+        self._hairpin = False
         self._pool: Pool | None = None
 
     @property
@@ -128,6 +137,7 @@ class BridgeDriver:
             rules = []
             for endpoint in live.values():
                 rules += self._take(endpoint)
+            self._hairpin = self._filters_bridges()
             forwards = self._settings.read("net/ipv4/ip_forward") != "0"
             # Rules first: at no moment does the host forward more than it should.
             close_router = not forwards or self._firewall.closes_router()
@@ -137,8 +147,15 @@ class BridgeDriver:
         if not forwards:
             LOG.warning(
                 "IPv4 forwarding is on now; packets between two hardware interfaces stay "
-                "unforwarded (table pyd-%s)",
+                "unforwarded (chain router of table pyd-%s)",
                 self.bridge,
+            )
+        if chain := self._firewall.find_blocking_chain():
+            LOG.warning(
+                "iptables drops forwarded packets by default: containers on %s reach only this "
+                "host until it accepts theirs, as after: "
+                "iptables -I %s -i %s -j ACCEPT; iptables -I %s -o %s -j ACCEPT",
+                *(self.bridge, chain, self.bridge, chain, self.bridge),
             )
 
     def join(
@@ -173,6 +190,7 @@ class BridgeDriver:
                     peer=INTERFACE,
                     peer_mac=mac,
                     netns_fd=netns_fd,
+                    hairpin=self._hairpin,
                 )
                 undo.callback(self._remove_link, veth)
                 inside.set_address(INTERFACE, own, pool.gateway)
@@ -249,6 +267,13 @@ class BridgeDriver:
                 if "ipv6" not in path:  # some kernels have none
                     raise
         self._links.set_up(link)
+
+    def _filters_bridges(self) -> bool:
+        """Tell whether br_netfilter is there: it bridges what DNAT sends back to its port."""
+        try:
+            return bool(self._settings.read("net/bridge/bridge-nf-call-iptables"))
+        except FileNotFoundError:
+            return False
 
     def _remove_leftovers(self, keep: set[str]) -> None:
         for link in self._links.dump():
