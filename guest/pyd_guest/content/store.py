@@ -20,6 +20,7 @@ from typing import BinaryIO, Self
 
 from pyd_api.digest import Digest, parse_digest
 from pyd_api.errors import InvalidRequestError, NotFoundError
+from pyd_guest.linux.filesystem import syncfs
 
 _DIRECTORY_MODE = 0o700
 _FILE_MODE = 0o600
@@ -32,6 +33,7 @@ class Ingest:
         self.path = path
         self.size = 0
         self._hash = hashlib.sha256()
+        self._published = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC
         self._fd = os.open(path, flags, _FILE_MODE)
 
@@ -60,15 +62,36 @@ class Ingest:
         if digest != self.digest:
             raise InvalidRequestError(f"digest mismatch: wanted {digest}, got {self.digest}")
 
-    def sync(self) -> None:
-        """Bring the bytes to disk; one syncfs for many ingests does the same."""
-        os.fsync(self._fd)
-
-    def close(self) -> None:
-        """Remove the file if it was not published; more than once is harmless."""
+    def seal(self) -> None:
+        """Give the descriptor back; nothing more can be written."""
         if self._fd >= 0:
             os.close(self._fd)
             self._fd = -1
+
+    def sync(self) -> None:
+        """Bring the bytes to disk; one syncfs for many ingests does the same."""
+        fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+
+    def read(self, *, limit: int) -> bytes:
+        """Return the bytes written so far; raise InvalidRequestError past ``limit`` of them."""
+        if self.size > limit:
+            raise InvalidRequestError(f"{self.digest} is larger than {limit} bytes")
+        return self.path.read_bytes()
+
+    def rename(self, target: Path) -> None:
+        """Move the file to its final name; `close` leaves it there."""
+        self.path.rename(target)
+        self._published = True
+        self.seal()
+
+    def close(self) -> None:
+        """Remove the file if it was not published; more than once is harmless."""
+        self.seal()
+        if not self._published:
             self.path.unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -87,10 +110,34 @@ class BlobStore:
     """The blobs below one directory; safe to use from many threads."""
 
     def __init__(self, root: Path) -> None:
+        self.root = root
         self._ingests = root / "ingest"
         self._blobs = root / "blobs" / "sha256"
         for directory in (root, self._ingests, self._blobs.parent, self._blobs):
             directory.mkdir(mode=_DIRECTORY_MODE, parents=True, exist_ok=True)
+
+    def free(self) -> int:
+        """Return the bytes that can still be stored."""
+        state = os.statvfs(self.root)
+        return state.f_bavail * state.f_frsize
+
+    def free(self) -> int:
+        """Return the bytes that can still be stored."""
+        state = os.statvfs(self.root)
+        return state.f_bavail * state.f_frsize
+
+    @property
+    def device(self) -> int:
+        """The file system that the store is on."""
+        return self._blobs.stat().st_dev
+
+    def sync(self) -> None:
+        """Bring everything written here to disk, by one syncfs."""
+        fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            syncfs(fd)
+        finally:
+            os.close(fd)
 
     def recover(self, live: Iterable[Digest]) -> None:
         """Remove half-written ingests and blobs that nothing refers to (at start only)."""
@@ -108,8 +155,7 @@ class BlobStore:
     def publish(self, ingests: Iterable[Ingest]) -> None:
         """Make ingests whose bytes are on disk reachable under their digests, durably."""
         for ingest in ingests:
-            ingest.path.rename(self.path(ingest.digest))
-            ingest.close()
+            ingest.rename(self.path(ingest.digest))
         fd = os.open(self._blobs, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             os.fsync(fd)

@@ -13,6 +13,7 @@ from pyd_api.errors import InvalidRequestError
 
 _CHUNK = 1 << 20
 _READ = 256 << 10
+_MAGIC = 8
 _XZ_MEMORY = 128 << 20
 _ZSTD_WINDOW_LOG_MAX = 27  # 128 MiB, what the zstd command itself accepts
 
@@ -101,6 +102,8 @@ def chunks(file: Readable) -> Iterator[bytes]:
     Raises InvalidRequestError for damaged or truncated data.
     """
     head = file.read(_READ)
+    while 0 < len(head) < _MAGIC and (more := file.read(_READ)):
+        head += more
     kind = _kind(head)
     if kind is None:
         while head:

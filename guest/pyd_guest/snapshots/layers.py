@@ -140,16 +140,40 @@ class LayerStore:
         for one in staged:
             self._sweeper.discard(self.root / one.short)
 
-    def insert(self, connection: sqlite3.Connection, staged: Iterable[Staged]) -> None:
-        """Write the rows, within the caller's transaction; a damaged layer gets its new place."""
+    def insert(self, connection: sqlite3.Connection, staged: Iterable[Staged]) -> list[str]:
+        """Write the rows, within the caller's transaction.
+
+        A damaged layer gets its new place; return the old ones, to `drop` after the commit.
+        """
+        replaced = []
         for one in staged:
             layer = one.layer
+            replaced += connection.execute(
+                "SELECT short FROM layers WHERE chain_id = ?", (layer.chain_id,)
+            ).fetchall()
             connection.execute(
                 """INSERT INTO layers (chain_id, parent, diff_id, short, size)
                 VALUES (?, ?, ?, ?, ?)
                 ON CONFLICT (chain_id) DO UPDATE SET short = excluded.short""",
                 (layer.chain_id, layer.parent, layer.diff_id, one.short, layer.size),
             )
+        return [row[0] for row in replaced]
+
+    def total_size(self, connection: sqlite3.Connection, chain: ChainID | None) -> int:
+        """Sum the sizes of ``chain`` and everything below it, within a transaction."""
+        total, at = 0, chain
+        while at is not None:
+            row = connection.execute(
+                "SELECT parent, size FROM layers WHERE chain_id = ?", (at,)
+            ).fetchone()
+            if row is None:
+                raise InternalError(f"layer {at} is missing", hint="pull or load the image again")
+            at, total = row[0], total + int(row[1])
+        return total
+
+    def chains(self, connection: sqlite3.Connection) -> list[ChainID]:
+        """List all committed layers, within a transaction."""
+        return [ChainID(row[0]) for row in connection.execute("SELECT chain_id FROM layers")]
 
     def delete(
         self, connection: sqlite3.Connection, keep: Iterable[ChainID]

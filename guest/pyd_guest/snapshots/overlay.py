@@ -73,6 +73,11 @@ class Snapshots:
         os.close(self._root_fd)
         os.close(self._layers_fd)
 
+    @property
+    def device(self) -> int:
+        """The file system that the store is on."""
+        return os.fstat(self._root_fd).st_dev
+
     def unpacking(self) -> Batch:
         """Begin to unpack layers; see `Batch`."""
         return Batch(self.layers, self._sweeper)
@@ -87,8 +92,15 @@ class Snapshots:
         Raises ConflictError when the key is taken and InternalError for a damaged layer.
         """
         _check_key(key)
-        lowers = self._lower(parent)
-        top = Path(_first(lowers)).stat()
+        with self.claims.hold([parent] if parent else [], self.layers.has) as missing:
+            for chain in missing:
+                raise InternalError(
+                    f"layer {chain} is missing", hint="pull or load the image again"
+                )
+            self._prepare(key, parent)
+
+    def _prepare(self, key: str, parent: ChainID | None) -> None:
+        top = Path(self._lower(parent).partition(":")[0]).stat()
         path = self._active / key
         with ExitStack() as undo:
             try:
@@ -124,8 +136,15 @@ class Snapshots:
             # A volatile snapshot that was mounted before carries a mark against a second mount.
             work = self._active / key / "work" / "work" / "incompat"
             if not self._sweeper.discard(work):
+                self._explain(parent)
                 raise
             mount("overlay", target, "overlay", 0, options)
+
+    def _explain(self, parent: ChainID | None) -> None:
+        """Raise InternalError that names the layer if a missing one is why a mount failed."""
+        if parent is not None:
+            self.forget(parent)
+            self.layers.lowers(parent)
 
     def remove(self, key: str) -> None:
         """Remove the snapshot if it is there; it must not be mounted.
@@ -224,7 +243,8 @@ class Snapshots:
                 build(fd)
             finally:
                 os.close(fd)
-            self.sync()
+            # No sync: a journalling file system shows the rename only with the entries before it,
+            # and the files are empty.
             self._place_init(temp, name)
 
     def _place_init(self, temp: Path, name: str) -> None:
@@ -235,10 +255,6 @@ class Snapshots:
         except OSError:
             self._sweeper.discard(kept)
             raise
-
-
-def _first(lowers: str) -> str:
-    return lowers.partition(":")[0]
 
 
 def _check_key(key: str) -> None:

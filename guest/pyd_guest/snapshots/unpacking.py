@@ -12,7 +12,7 @@ from threading import Lock
 from types import TracebackType
 from typing import Self
 
-from pyd_api.digest import ChainID, DiffID, Digest
+from pyd_api.digest import ChainID, DiffID, Digest, chain_id
 from pyd_api.errors import InternalError, InvalidRequestError, PydError
 from pyd_guest.linux.child import Worker, WorkerLostError
 from pyd_guest.snapshots.layers import Layer, LayerStore, Staged
@@ -45,17 +45,19 @@ class Batch:
         digest: Digest | None,
         diff_id: DiffID | None,
         parent: ChainID | None,
-        chain_id: Callable[[DiffID], ChainID],
         progress: Callable[[int], None] = lambda _: None,
     ) -> "Future[Staged]":
-        """Queue one layer; ``progress`` hears how many bytes of the blob were read."""
+        """Queue one layer; ``progress`` hears how many bytes of the blob were read.
+
+        Without a ``diff_id`` to verify, the layer is what its content says.
+        """
 
         def run() -> Staged:
             path = self._sweeper.new()
             self._paths.append(path)
             (path / "fs").mkdir(mode=0o755)
             found, size = self._unpack(blob, path / "fs", diff_id, progress)
-            layer = Layer(chain_id(found), parent, found, size, digest)
+            layer = Layer(chain_id(parent, found), parent, found, size, digest)
             return self._store.stage(layer, path)
 
         return self._pool.submit(run)
