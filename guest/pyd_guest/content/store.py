@@ -121,11 +121,6 @@ class BlobStore:
         state = os.statvfs(self.root)
         return state.f_bavail * state.f_frsize
 
-    def free(self) -> int:
-        """Return the bytes that can still be stored."""
-        state = os.statvfs(self.root)
-        return state.f_bavail * state.f_frsize
-
     @property
     def device(self) -> int:
         """The file system that the store is on."""

@@ -36,17 +36,20 @@ class Sweeper:
             path.rename(self._root / name)
         except FileNotFoundError:
             return False
+        self._enqueue(name)
+        return True
+
+    def recover(self) -> None:
+        """Begin to remove what an earlier daemon left (at start only)."""
+        for path in self._root.iterdir():
+            self._enqueue(path.name)
+
+    def _enqueue(self, name: str) -> None:
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="snapshot-sweeper", daemon=True)
                 self._thread.start()
             self._queue.put(name)
-        return True
-
-    def recover(self) -> None:
-        """Remove what an earlier daemon left (at start only)."""
-        for path in self._root.iterdir():
-            self._remove(path.name)
 
     def close(self) -> None:
         """Finish all removals and end the thread."""

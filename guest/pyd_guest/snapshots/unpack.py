@@ -114,7 +114,7 @@ class _Counted:
         """Read as the file does."""
         data = self._file.read(size)
         self._read += len(data)
-        if self._read - self._told >= _REPORT_EVERY:
+        if self._read - self._told >= _REPORT_EVERY or not data:
             self._told = self._read
             self._report(self._read)
         return data
