@@ -91,19 +91,18 @@ class Spool:
                 return self._take_oldest()
             if self.failed:
                 return b""
-            if self._file_bytes or self._spill is not None:
+            if self._file_bytes:
                 async with self._file_lock:
-                    block = await self._read_block() if self._file_bytes else b""
-                if block:
-                    self._on_room()
-                    return block
-            elif self._newest:
+                    block = await self._read_block()
+                self._on_room()
+                return block
+            if self._spill is None and self._newest:
                 self._oldest, self._newest = self._newest, deque()
                 self._oldest_bytes, self._newest_bytes = self._newest_bytes, 0
                 self._on_room()
-            elif self._ended:
+            elif self._spill is None and self._ended:
                 return b""
-            if not (self._oldest or self._newest or self._file_bytes):
+            else:  # a spill under way comes before what is newer
                 self._arrived.clear()
                 await self._arrived.wait()
 
@@ -139,6 +138,7 @@ class Spool:
                     self._newest_bytes = 0
                     await anyio.to_thread.run_sync(self._write, block, limiter=self._limiter)
                     self._file_bytes += len(block)
+                self._arrived.set()
                 self._on_room()
         except OSError:
             self.failed = True
