@@ -177,9 +177,14 @@ class Client:
             check=False,
         )
 
+    def containers(self) -> list[str]:
+        """Return the ids of the containers made here, newest first."""
+        mine = ("--filter", f"ancestor={self.image}") if self.foreign else ()
+        return self.out("ps", "-aq", "--no-trunc", *mine).split()
+
     def remove_all(self) -> None:
-        """Remove every container, if the engine is a test's own."""
-        for container in self.out("ps", "-aq").split() if not self.foreign else ():
+        """Remove every container made here."""
+        for container in self.containers():
             self.docker("rm", "-f", "-v", container)
 
 
@@ -287,10 +292,8 @@ def started(*flags: str, log_level: str = "debug") -> Iterator[Engine]:
 def lent(engine: Engine) -> Iterator[Engine]:
     """Lend an engine to one test: running before it, empty and without a trace of it after."""
     if engine.foreign:
-        mine = set(engine.out("ps", "-aq", "--no-trunc").split())
         yield engine
-        for left in set(engine.out("ps", "-aq", "--no-trunc").split()) - mine:
-            engine.docker("rm", "-f", "-v", left, check=False)
+        engine.remove_all()
         return
     if engine.process is None:
         engine.start()
