@@ -103,6 +103,6 @@ def unknown(noun: str, word: str) -> str:
     out = f"pyd: unknown command: {prefix} {word}\n\n"
     if noun:
         out += f"Usage:  {prefix}\n\n"
-    if near := difflib.get_close_matches(word, known, n=1):
-        out += f"Did you mean '{prefix} {near[0]}'?\n\n"
+    if near := difflib.get_close_matches(word, known, n=2):
+        out += "Did you mean " + " or ".join(f"'{prefix} {name}'" for name in near) + "?\n\n"
     return out + f"Run '{prefix} --help' for more information\n"

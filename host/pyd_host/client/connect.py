@@ -23,7 +23,7 @@ def dial(address: Address) -> socket.socket:
         ) from error
     except OSError as error:
         raise _unavailable(
-            f"cannot connect to the pyd daemon at {address.text}. Is the pyd daemon running?",
+            f"Cannot connect to the pyd daemon at {address.text}. Is the pyd daemon running?",
             "start it with 'pyd daemon', or name another engine with -H or DOCKER_HOST",
         ) from error
     return connection
