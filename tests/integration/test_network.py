@@ -222,6 +222,32 @@ def test_datagrams(tmp_path: Path) -> None:
 
 
 @isolated
+def test_datagrams_of_one_client_follow_the_port(tmp_path: Path) -> None:
+    """A flow that never pauses keeps its old translation unless somebody forgets it."""
+    request = PortRequest.parse("53/udp", host_port="5353")
+    with (
+        lan(tmp_path / "lan") as neighbour,
+        started(tmp_path / "netns") as controller,
+        datagrams(neighbour) as client,
+    ):
+        with datagrams(None, 5353) as host:
+            client.sendto(b"0", (HOST, 5353))
+            assert host.recv(9) == b"0"
+        first, holder = Container(controller, request), Container(controller)
+        with datagrams(first.path, 53) as server:
+            client.sendto(b"1", (HOST, 5353))
+            assert server.recv(9) == b"1"
+        first.release()
+        client.sendto(b"nobody", (HOST, 5353))
+        second = Container(controller, request)
+        with datagrams(second.path, 53) as server:
+            client.sendto(b"2", (HOST, 5353))
+            assert server.recv(9) == b"2"
+        second.release()
+        holder.release()
+
+
+@isolated
 def test_port_conflicts_in_dockerds_words(tmp_path: Path) -> None:
     with started(tmp_path / "netns") as controller:
         web = Container(controller, tcp(80, 8080), tcp(81), tcp(82))

@@ -2,11 +2,12 @@
 
 # ruff: noqa: ARG002 - the fakes take what the real calls take
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
+from pyd_guest.linux.conntrack import Flow
 from pyd_guest.linux.rtnetlink import Link
 from pyd_guest.network.controller import Controller
 from pyd_guest.network.drivers.bridge import BridgeDriver
@@ -54,6 +55,7 @@ class FakeKernel:
         self.tables: dict[str, set[str]] = {}
         self.bound: set[Key] = set()
         self.generation = 1
+        self.flows: list[Flow] = []
         self.foreign_ports = False
         self._index = 1
 
@@ -72,6 +74,7 @@ class FakeKernel:
             bip=IPv4Interface(bip) if bip else None,
             links=FakeLinks(self),
             settings=FakeSettings(self),
+            flows=FakeFlows(self),
             firewall=Firewall(FakeNft(self), bridge="pyd0"),
             ports=Ports(self.reserve),
             sandboxes=sandboxes,
@@ -138,6 +141,9 @@ class FakeLinks:
     def addresses(self, link: Link) -> list[IPv4Interface]:
         return list(self._kernel.ips.get(link.name, []))
 
+    def local_addresses(self) -> set[IPv4Address]:
+        return {address.ip for addresses in self._kernel.ips.values() for address in addresses}
+
     def add_address(self, link: Link, address: IPv4Interface) -> None:
         self._kernel.trap.step("add_address")
         self._kernel.ips.setdefault(link.name, []).append(address)
@@ -147,6 +153,21 @@ class FakeLinks:
 
     def routes(self) -> dict[IPv4Network, set[int]]:
         return self._kernel.host_routes
+
+    def close(self) -> None:
+        pass
+
+
+class FakeFlows:
+    def __init__(self, kernel: FakeKernel) -> None:
+        self._kernel = kernel
+
+    def udp_flows(self, ports: Collection[int]) -> list[Flow]:
+        self._kernel.trap.step("flows")
+        return [flow for flow in self._kernel.flows if flow.port in ports]
+
+    def forget(self, flow: Flow) -> None:
+        self._kernel.flows.remove(flow)
 
     def close(self) -> None:
         pass

@@ -13,6 +13,7 @@ Why not pyroute2: docs/adr/0004-raw-rtnetlink.md.
 import errno
 import socket
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 
@@ -175,15 +176,20 @@ class Links:
 
     def addresses(self, link: Link) -> list[IPv4Interface]:
         """Return the IPv4 addresses of a link."""
-        found = []
-        request = Message(RTM_GETADDR, _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0), subject=link.name)
+        return [address for index, address in self._addresses() if index == link.index]
+
+    def local_addresses(self) -> set[IPv4Address]:
+        """Return the IPv4 addresses of all links."""
+        return {address.ip for _, address in self._addresses()}
+
+    def _addresses(self) -> Iterator[tuple[int, IPv4Interface]]:
+        request = Message(RTM_GETADDR, _IFADDR.pack(socket.AF_INET, 0, 0, 0, 0))
         for answer in self._netlink.dump(request):
             _, prefix, _, _, index = _IFADDR.unpack_from(answer)
             parts = attributes(answer[_IFADDR.size :])
             local = parts.get(IFA_LOCAL, parts.get(IFA_ADDRESS))
-            if index == link.index and local is not None:
-                found.append(IPv4Interface((int.from_bytes(local, "big"), prefix)))
-        return found
+            if local is not None:
+                yield index, IPv4Interface((int.from_bytes(local, "big"), prefix))
 
     def add_address(self, link: Link, address: IPv4Interface) -> None:
         """Give a link an IPv4 address and the route to its network."""

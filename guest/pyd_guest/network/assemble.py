@@ -5,6 +5,7 @@ from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
 from pyd_guest.linux import sysctl
+from pyd_guest.linux.conntrack import Conntrack
 from pyd_guest.linux.nftables import Nftables
 from pyd_guest.linux.rtnetlink import Links
 from pyd_guest.network.controller import Controller
@@ -41,6 +42,7 @@ def assemble(
                 bip=bip,
                 links=Links(),
                 settings=sysctl,
+                flows=Conntrack(),
                 firewall=Firewall(Nftables(), bridge=bridge),
                 ports=Ports(bind),
                 sandboxes=sandboxes,

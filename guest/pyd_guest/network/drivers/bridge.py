@@ -11,15 +11,16 @@ deleted while a container waits: when the namespace ends, the kernel removes bot
 import errno
 import logging
 import secrets
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
 
 from pyd_api.errors import ConflictError, InternalError, InvalidRequestError, PydError
 from pyd_api.ids import ContainerId, EndpointId
+from pyd_guest.linux.conntrack import Flow
 from pyd_guest.linux.rtnetlink import Link
-from pyd_guest.network.endpoint import Endpoint, PortRequest
+from pyd_guest.network.endpoint import Endpoint, PortRequest, PublishedPort
 from pyd_guest.network.firewall import Firewall, Rule, checked_interface
 from pyd_guest.network.ipam import Pool, choose_network
 from pyd_guest.network.network import Network
@@ -66,6 +67,9 @@ class Links(Protocol):
     def addresses(self, link: Link) -> Sequence[IPv4Interface]:
         """Return the IPv4 addresses of a link."""
 
+    def local_addresses(self) -> Set[IPv4Address]:
+        """Return the IPv4 addresses of all links."""
+
     def add_address(self, link: Link, address: IPv4Interface) -> None:
         """Give a link an address."""
 
@@ -89,6 +93,19 @@ class Settings(Protocol):
         """Set a setting unless it has that value; tell whether it changed."""
 
 
+class Flows(Protocol):
+    """Tracked connections; `linux.conntrack` has the real ones."""
+
+    def udp_flows(self, ports: Collection[int]) -> Sequence[Flow]:
+        """Return the UDP flows that were sent to ``ports``."""
+
+    def forget(self, flow: Flow) -> None:
+        """Have the next packet of a flow meet the rules again."""
+
+    def close(self) -> None:
+        """Close the socket."""
+
+
 class BridgeDriver:
     """One bridge network."""
 
@@ -100,6 +117,7 @@ class BridgeDriver:
         bip: IPv4Interface | None,
         links: Links,
         settings: Settings,
+        flows: Flows,
         firewall: Firewall,
         ports: Ports,
         sandboxes: Sandboxes,
@@ -110,6 +128,7 @@ class BridgeDriver:
         self._bip = bip
         self._links = links
         self._settings = settings
+        self._flows = flows
         self._firewall = firewall
         self._ports = ports
         self._sandboxes = sandboxes
@@ -196,6 +215,7 @@ class BridgeDriver:
                 inside.set_address(INTERFACE, own, pool.gateway)
             self._firewall.publish([Rule(port, own.ip) for port in published])
             undo.pop_all()
+        self._forget_untranslated(published)
         return Endpoint(
             endpoint_id=endpoint_id,
             network_id=self.network.network_id,
@@ -215,6 +235,7 @@ class BridgeDriver:
         with ExitStack() as stack:
             stack.callback(self.pool.release, address, gone=lambda: self._links.find(veth) is None)
             stack.callback(self._ports.withdraw, endpoint.ports)
+            stack.callback(self._forget_translated, endpoint.ports, address)
             self._firewall.withdraw([Rule(port, address) for port in endpoint.ports])
 
     def ensure(self) -> bool:
@@ -226,6 +247,27 @@ class BridgeDriver:
         self._ports.close()
         self._firewall.close()
         self._links.close()
+        self._flows.close()
+
+    def _forget_untranslated(self, published: Iterable[PublishedPort]) -> None:
+        """Let clients that sent to the port before it was published reach the container."""
+        if not (ports := _udp_ports(published)):
+            return
+        local = self._links.local_addresses()
+        self._forget(ports, lambda flow: flow.answered_by in local or flow.answered_by.is_loopback)
+
+    def _forget_translated(self, published: Iterable[PublishedPort], own: IPv4Address) -> None:
+        """Let no client go on sending to the address of a container that is gone."""
+        if ports := _udp_ports(published):
+            self._forget(ports, lambda flow: flow.answered_by == own)
+
+    def _forget(self, ports: Collection[int], is_stale: Callable[[Flow], bool]) -> None:
+        try:
+            for flow in self._flows.udp_flows(ports):
+                if is_stale(flow):
+                    self._flows.forget(flow)
+        except OSError as error:  # the port works all the same, for everybody else
+            LOG.warning("old UDP flows to the ports %s stay as they are: %s", ports, error)
 
     def _bridge_link(self, undo: ExitStack) -> tuple[Link, IPv4Interface]:
         link = self._links.find(self.bridge)
@@ -315,3 +357,7 @@ class PortsError(PydError):
 def veth_name(endpoint_id: EndpointId) -> str:
     """Return the name of the host's end of an endpoint's pair."""
     return f"{_VETH_PREFIX}{endpoint_id[:10]}"
+
+
+def _udp_ports(published: Iterable[PublishedPort]) -> set[int]:
+    return {port.host_port for port in published if port.protocol == "udp"}

@@ -1,13 +1,14 @@
 """The Controller over a kernel in memory: order, undo at every step, restart."""
 
 import logging
-from ipaddress import IPv4Network
+from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 import pytest
 
 from pyd_api.errors import ConflictError, InternalError, InvalidRequestError, NotFoundError
 from pyd_api.ids import ContainerId, new_id
+from pyd_guest.linux.conntrack import Flow
 from pyd_guest.network.endpoint import Endpoint, PortRequest
 from support.fake_network import FakeKernel, failing, steps_of
 
@@ -53,14 +54,15 @@ def test_connect_undoes_every_step(kernel: FakeKernel, tmp_path: Path) -> None:
 
     sandbox = controller.create_sandbox(ContainerId(new_id()))
     steps = steps_of(kernel.trap, connect)
-    assert steps == ["bind", "bind", "bind", "add_veth", "set_address", "nft"]
+    assert steps == ["bind", "bind", "bind", "add_veth", "set_address", "nft", "flows"]
     controller.release(sandbox.container_id)
     kernel.end_namespaces()
     for number, step in enumerate(steps, 1):
         before = kernel.inventory()
         sandbox = controller.create_sandbox(ContainerId(new_id()))
         with failing(kernel.trap, number):
-            if step == "nft":  # made good by making the table anew, with the new elements
+            # Refused elements are made good by making the table anew; old flows are let be.
+            if step in ("nft", "flows"):
                 connect()
                 kernel.end_namespaces()
             else:
@@ -178,6 +180,25 @@ def test_address_waits_for_the_namespace(kernel: FakeKernel, tmp_path: Path) -> 
     assert (address, connect()[1]) == ("172.17.0.2/16", "172.17.0.3/16")
     kernel.end_namespaces()
     assert connect()[1] == "172.17.0.2/16"
+
+
+def test_udp_flows_that_met_other_rules_are_forgotten(kernel: FakeKernel, tmp_path: Path) -> None:
+    controller = kernel.controller(tmp_path / "netns")
+    controller.start({})
+    host, web, far = (IPv4Address(ip) for ip in ("172.17.0.1", "172.17.0.2", "192.0.2.9"))
+    before, other, outward = (
+        Flow(host, 53, host, b"to the host itself"),
+        Flow(host, 54, host, b"another port"),
+        Flow(far, 53, far, b"a question of the host's own"),
+    )
+    kernel.flows = [before, other, outward]
+    sandbox = controller.create_sandbox(owner := ContainerId(new_id()))
+    dns = PortRequest.parse("53/udp", host_port="53")
+    controller.connect(sandbox, network="bridge", name="dns", ports=[dns])
+    assert kernel.flows == [other, outward]
+    kernel.flows.append(Flow(host, 53, web, b"to the container"))
+    controller.release(owner)
+    assert kernel.flows == [other, outward]
 
 
 def test_existing_bridge_is_adopted(kernel: FakeKernel, tmp_path: Path) -> None:
