@@ -3,6 +3,7 @@
 #
 #   setup.sh all     both; needs root only while a package is missing
 #   setup.sh venv    .venv alone, for the parts that run everywhere
+#   setup.sh peer    a dockerd to compare with, unpacked into .cache/peer and never started here
 #
 # A second run finds everything in place and ends in well under a second.
 set -eu
@@ -78,6 +79,24 @@ system_packages() {
     done
 }
 
+peer() {
+    [ -e .cache/peer/complete ] && return 0
+    [ "$(id -u)" = 0 ] || fail 'make bench needs root'
+    command -v apt-get >/dev/null || fail 'no dockerd in PATH; name one: make bench PEER=/path/to/dockerd'
+    refresh_lists
+    DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends iptables libdevmapper1.02.1 >&2
+    rm -rf .cache/peer
+    mkdir -p .cache/peer
+    scratch=$(mktemp -d)
+    (cd "$scratch" && apt-get download -qq -o APT::Sandbox::User=root docker.io containerd)
+    for deb in "$scratch"/*.deb; do
+        say "unpacking $(basename "$deb")"
+        dpkg-deb -x "$deb" .cache/peer
+    done
+    rm -rf "$scratch"
+    touch .cache/peer/complete
+}
+
 new_enough() { "$1" -c 'import sys; raise SystemExit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
@@ -117,5 +136,6 @@ virtual_environment() {
 case ${1-} in
 all) system_packages; virtual_environment ;;
 venv) virtual_environment ;;
-*) fail 'usage: setup.sh all|venv' ;;
+peer) peer ;;
+*) fail 'usage: setup.sh all|venv|peer' ;;
 esac
