@@ -44,7 +44,7 @@ def router(containers: Attaches, hubs: AttachHubs, workers: Workers, streams: St
         source = await workers.quick(containers.log_source, ref) if logs else None
 
         async def session(stream: RawStream) -> None:
-            with streams:
+            with streams.member():
                 if source is not None:
                     selection = Selection(stdout=stdout, stderr=stderr)
                     await replay(source, selection, stream, workers)

@@ -3,6 +3,7 @@
 Docker Engine API 1.50, "Container". Streams are elsewhere: `attach`, `logs`, `exec`.
 """
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from typing import Final, Protocol
@@ -207,8 +208,10 @@ class _Handlers:
         outcome = await self._workers.quick(self._containers.wait, _ref(request), condition)
 
         async def answer() -> AsyncIterator[bytes]:
-            with self._streams:
+            with self._streams.member():
                 await settled(outcome)
+            if self._streams.ending:
+                raise asyncio.CancelledError  # an empty answer would read as an exit
             result = outcome.result(0)
             body: dict[str, object] = {"StatusCode": result.status_code}
             if result.error:

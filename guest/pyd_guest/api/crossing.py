@@ -5,8 +5,8 @@ Calls go to worker threads under a named limit; waits never do: they are futures
 
 import asyncio
 import functools
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Final, ParamSpec, Protocol, TypeVar
 
 import anyio.to_thread
@@ -68,24 +68,29 @@ class Streams:
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[object]] = set()
-        self._ending = False
+        self.ending = False
+        """Set once the daemon stops."""
 
-    def __enter__(self) -> None:
-        """Count the current task as a stream."""
+    @contextmanager
+    def member(self) -> Iterator[None]:
+        """Count the current task as a stream; the block is left quietly when the daemon stops."""
         task = asyncio.current_task()
-        if task is not None:
-            self._tasks.add(task)
-            if self._ending:
+        if task is None:
+            raise RuntimeError("a stream belongs to a task")
+        self._tasks.add(task)
+        try:
+            if self.ending:
                 task.cancel("the daemon stops")
-
-    def __exit__(self, *_: object) -> None:
-        """Forget the current task."""
-        task = asyncio.current_task()
-        if task is not None:
+            yield
+        except asyncio.CancelledError:
+            if not self.ending:
+                raise  # the client is gone
+            task.uncancel()
+        finally:
             self._tasks.discard(task)
 
     def end(self) -> None:
         """Cancel every stream, and those that still begin."""
-        self._ending = True
+        self.ending = True
         for task in list(self._tasks):
             task.cancel("the daemon stops")

@@ -113,7 +113,7 @@ class _Handlers:
         detector = Detector(parse_keys(keys if isinstance(keys, str) else None)) if tty else None
 
         async def session(stream: RawStream) -> None:
-            with self._streams:
+            with self._streams.member():
                 try:
                     attachment = await self._workers.quick(
                         self._execs.start, exec_id, detach=False, tty=tty, size=size

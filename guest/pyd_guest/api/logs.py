@@ -41,7 +41,7 @@ def router(containers: Logs, workers: Workers, streams: Streams) -> APIRouter:
         source = await workers.quick(containers.log_source, ref)
 
         async def lines() -> AsyncIterator[bytes]:
-            with streams:
+            with streams.member():
                 async for data in read(source, selection, workers, tail=tail, follow=follow):
                     yield data
 
