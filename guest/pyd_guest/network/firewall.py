@@ -20,6 +20,7 @@ Only ints, IPv4 addresses and checked interface names reach the text of a comman
 import re
 import threading
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv4Interface
 from typing import Protocol
@@ -145,9 +146,14 @@ class Firewall:
             old = [key for rule in rules if (key := (rule.map, rule.key)) in self._rules]
             if not old:
                 return
-            self._ensure()
-            for key in old:
-                del self._rules[key]
+            try:
+                self._ensure()
+            except OSError:
+                self._generation = None  # the next operation will find what is left
+                raise
+            finally:
+                for key in old:
+                    del self._rules[key]
             self._apply(f"delete element {self._table} {name} {{ {key} }}" for name, key in old)
 
     def ensure(self) -> bool:
@@ -161,29 +167,33 @@ class Firewall:
 
     def _apply(self, commands: Iterable[str]) -> None:
         """Run a change to the elements; when it is refused, make the table anew with it."""
-        before = self._generation
+        before, self._generation = self._generation, None
         try:
             self._nft.run("\n".join(commands))
         except OSError:
             self._rebuild()
             return
-        after = self._nft.generation()
-        # More than one step means that somebody changed something at the same moment.
-        self._generation = after if before is not None and after == before + 1 else None
+        with suppress(OSError):  # the change is made; not knowing the number costs a comparison
+            after = self._nft.generation()
+            # More than one step means that somebody changed something at the same moment.
+            self._generation = after if before is not None and after == before + 1 else None
 
     def _rebuild(self) -> None:
         elements = "".join(
             f"add element {self._table} {rule.map} {{ {rule.element} }}\n"
             for rule in self._rules.values()
         )
-        self._generation = None
+        self._generation, self._frame = None, ""
+        before = self._nft.generation()
         self._nft.run(
             f"add table {self._table}\ndelete table {self._table}\n"
             f"table {self._table} {{\n{self._static}}}\n{elements}"
         )
-        generation = self._nft.generation()
-        self._frame, _ = self._listing()
-        self._generation = generation
+        with suppress(OSError):
+            frame, _ = self._listing()
+            after = self._nft.generation()
+            if after == before + 1:  # else what was listed may be somebody else's work
+                self._generation, self._frame = after, frame
 
     def _ensure(self) -> bool:
         generation = self._nft.generation()
