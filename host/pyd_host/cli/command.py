@@ -75,5 +75,5 @@ class Command:
             f"'{name}' requires {need}{bound} argument{plural}",
             status=1,
             prefixed=True,
-            verb="See",
+            verb="Run" if self.maximum == bound else "See",
         )

@@ -21,16 +21,19 @@ from pyd_host.cli.template_nodes import Branch, Jump, Node, Operand, Pipeline, P
 class Template:
     """A template, read once and run for each row."""
 
-    __slots__ = ("_functions", "_name", "_nodes")
+    __slots__ = ("_functions", "_name", "_nodes", "_null")
 
-    def __init__(self, source: str, name: str = "", *, header: bool = False) -> None:
+    def __init__(
+        self, source: str, name: str = "", *, header: bool = False, null: str = "<no value>"
+    ) -> None:
         self._name = name
-        self._nodes = parse(source, name)
         self._functions = HEADER_FUNCTIONS if header else FUNCTIONS
+        self._nodes = parse(source, name, self._functions.keys())
+        self._null = null
 
     def run(self, data: object) -> str:
         """Return the text for one value. Raises PlainError with Go's words."""
-        run = _Run(self._name, data, self._functions)
+        run = _Run(self._name, data, self._functions, self._null)
         run.nodes(self._nodes, data)
         return "".join(run.out)
 
@@ -45,8 +48,9 @@ class _ContinueLoop(Exception):  # noqa: N818 - control flow inside this module
 
 class _Run:
     def __init__(
-        self, name: str, data: object, functions: Mapping[str, Callable[..., object]]
+        self, name: str, data: object, functions: Mapping[str, Callable[..., object]], null: str
     ) -> None:
+        self.null = null
         self.name = name
         self.out: list[str] = []
         self.scopes: list[dict[str, object]] = [{"$": data}]
@@ -59,7 +63,7 @@ class _Run:
             elif isinstance(node, Print):
                 value = self.pipeline(node.pipeline, dot)
                 if not node.pipeline.variables:
-                    self.out.append(printed(value))
+                    self.out.append(printed(value, self.null))
             elif isinstance(node, Jump):
                 raise _BreakLoop if node.kind == "break" else _ContinueLoop
             else:
@@ -128,12 +132,8 @@ class _Run:
         return self.operand(first, dot, arguments)
 
     def call(self, operand: Operand, arguments: list[object]) -> object:
-        function = self.functions.get(operand.text)
-        if function is None:
-            line = operand.place.partition(":")[0]
-            raise PlainError(f'template: {self.name}:{line}: function "{operand.text}" not defined')
         try:
-            return function(*arguments)
+            return self.functions[operand.text](*arguments)
         except (FunctionError, TypeError, ValueError) as error:
             if isinstance(error, TypeError):
                 error = FunctionError(f"wrong number of args for {operand.text}")

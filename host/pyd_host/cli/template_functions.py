@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Mapping
 
+from pyd_host.cli.nulls import NullMap, without_types
 from pyd_host.cli.record import Record
 from pyd_host.cli.units import quote
 
@@ -18,10 +19,10 @@ def truth(value: object) -> bool:
     return bool(value) if value is None or isinstance(value, int | float) else True
 
 
-def printed(value: object) -> str:
-    """Return a value as Go's fmt prints it with %v."""
+def printed(value: object, null: str = "<no value>") -> str:
+    """Return a value as Go's fmt prints it with %v; ``null`` stands for nothing at all."""
     if value is None:
-        return "<no value>"
+        return null
     return _inner(value)
 
 
@@ -49,7 +50,7 @@ def to_json(value: object) -> str:
 
 def dump(value: object) -> str:
     """Return compact JSON as Go's encoder writes it."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(without_types(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def html_safe(text: str) -> str:
@@ -74,7 +75,7 @@ def _kind(value: object) -> str:
 def _index(value: object, *keys: object) -> object:
     for key in keys:
         if isinstance(value, Mapping):
-            value = value.get(str(key))
+            value = value.get(str(key), _zero(value))
         elif isinstance(value, list | tuple | str):
             if not isinstance(key, int):
                 raise FunctionError(f"cannot index slice/array with type {_kind(key)}")
@@ -86,6 +87,12 @@ def _index(value: object, *keys: object) -> object:
         else:
             raise FunctionError(f"can't index item of type {_kind(value)}")
     return value
+
+
+def _zero(mapping: Mapping[str, object]) -> object:
+    """Return what a key that is not there gives: an empty text in a map of texts."""
+    texts = isinstance(mapping, NullMap) or all(isinstance(v, str) for v in mapping.values())
+    return "" if texts else None
 
 
 def _slice(value: object, *bounds: object) -> object:

@@ -7,6 +7,8 @@
     operand   = "." | ".Field" | "$x" | literal | function | "(" pipeline ")"   each with .Fields
 """
 
+from collections.abc import Collection
+
 from pyd_host.cli.template_lexer import Action, Token, cut, refuse
 
 _KEYWORDS = frozenset(
@@ -79,9 +81,9 @@ class Jump:
 Node = str | Print | Branch | Jump
 
 
-def parse(source: str, name: str = "") -> list[Node]:
+def parse(source: str, name: str, functions: Collection[str]) -> list[Node]:
     """Read a whole template. Raises PlainError with Go's words."""
-    reader = _Reader(name, cut(name, source))
+    reader = _Reader(name, cut(name, source), functions)
     nodes, stop = reader.nodes(within=False)
     if stop is not None:
         raise refuse(name, stop.place, f"unexpected {{{{{stop.tokens[0].text}}}}}")
@@ -89,7 +91,8 @@ def parse(source: str, name: str = "") -> list[Node]:
 
 
 class _Reader:
-    def __init__(self, name: str, parts: list[str | Action]) -> None:
+    def __init__(self, name: str, parts: list[str | Action], functions: Collection[str]) -> None:
+        self.functions = functions
         self.name = name
         self.parts = parts
         self.next = 0
@@ -200,8 +203,10 @@ class _Reader:
             if token.text in {"true", "false", "nil"}:
                 value = {"true": True, "false": False}.get(token.text)
                 operand = Operand("literal", token.text, token.place, value)
-            else:
+            elif token.text in self.functions:
                 operand = Operand("function", token.text, token.place)
+            else:
+                raise refuse(self.name, action.place, f'function "{token.text}" not defined')
         elif token.text != ".":
             raise refuse(self.name, action.place, f"unexpected {token.text!r} in operand")
         while rest and rest[0].kind == "field" and not rest[0].spaced:

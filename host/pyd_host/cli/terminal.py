@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from pyd_host.cli.errors import CommandError, ExitStatusError
 
@@ -30,13 +30,11 @@ def size() -> tuple[int, int]:
 
 if sys.platform == "win32":
 
-    @contextmanager
-    def raw_mode() -> Iterator[None]:
+    def raw_mode() -> AbstractContextManager[None]:
         """Not on Windows yet."""
         raise CommandError(
             "terminal sessions are not supported on Windows yet", hint="leave -t out"
         )
-        yield
 
     @contextmanager
     def on_resize(_action: Callable[[], None]) -> Iterator[None]:

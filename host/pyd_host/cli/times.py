@@ -6,8 +6,11 @@ from pyd_host.cli.errors import PlainError
 from pyd_host.cli.flags import parse_duration
 
 
-def parse_time(text: str, flag: str) -> str | None:
-    """Return seconds since 1970 with fractions for the query; None for an empty text."""
+def parse_time(text: str, complaint: str = "") -> str | None:
+    """Return seconds since 1970 with fractions for the query; None for an empty text.
+
+    ``complaint`` begins the message about a text that is neither.
+    """
     if not text:
         return None
     if text.replace(".", "", 1).isdigit() and "-" not in text:
@@ -15,12 +18,12 @@ def parse_time(text: str, flag: str) -> str | None:
     try:
         ago_ns = parse_duration(text)
     except ValueError:
-        return _stamp(text, flag)
+        return _stamp(text, complaint)
     now = time.time_ns() - ago_ns
     return f"{now // 10**9}.{now % 10**9:09d}"
 
 
-def _stamp(text: str, flag: str) -> str:
+def _stamp(text: str, complaint: str) -> str:
     from datetime import datetime
 
     clock, dot, rest = text.partition(".")
@@ -28,6 +31,6 @@ def _stamp(text: str, flag: str) -> str:
     try:
         when = datetime.fromisoformat(clock + rest[len(digits) :])
     except ValueError:
-        message = f'invalid value for "{flag}": failed to parse value as time or duration: "{text}"'
+        message = f'{complaint}failed to parse value as time or duration: "{text}"'
         raise PlainError(message) from None
     return f"{int(when.timestamp())}.{digits[:9].ljust(9, '0')}"  # no zone means the local one

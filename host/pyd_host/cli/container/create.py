@@ -63,6 +63,11 @@ def run_options(values: Values, image: str, command: list[str]) -> Body:
             'must be one of "always", "missing" or "never"'
         )
         raise CommandError(message, status=_STATUS, hint=None)
+    for flag, wanted in (("use-api-socket", False), ("disable-content-trust", True)):
+        if values.flag(flag) is not wanted:
+            raise CommandError(
+                f"--{flag}={str(not wanted).lower()} is not supported", status=_STATUS
+            )
     return build_body(values, image, command, terminal.size())
 
 
@@ -114,9 +119,9 @@ def run(call: Invocation) -> int:
     image, *command = call.arguments
     from pyd_host.cli.container.failures import as_run_failure
 
-    with as_run_failure(call.name, status=1):
+    with as_run_failure(call.name):
         body = run_options(call.values, image, command)
-        container_id = create_container(call.engine, call.values, body)
+    container_id = create_container(call.engine, call.values, body)
     sys.stdout.write(container_id + "\n")
     return 0
 

@@ -51,7 +51,7 @@ class Streams:
                 raise bad_argument("-a, --attach", word, reason)
             named.add(word.lower())
         interactive = values.flag("interactive")
-        self.stdin = "stdin" in named or (interactive and not named)
+        self.stdin = "stdin" in named or interactive
         self.stdout = "stdout" in named or not named
         self.stderr = "stderr" in named or not named
 

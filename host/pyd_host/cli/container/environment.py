@@ -27,7 +27,7 @@ def read_labels(files: Sequence[str], words: Sequence[str]) -> dict[str, str]:
     """Return labels by name, files first."""
     lines: list[str] = []
     for path in files:
-        lines.extend(_read_lines(path, lambda _name: ""))
+        lines.extend(_read_lines(path, lambda _name: None))
     for word in words:
         if not word.partition("=")[0]:
             raise bad_argument("-l, --label", word, f"invalid label '{word}': empty name")

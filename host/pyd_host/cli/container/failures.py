@@ -16,13 +16,13 @@ _REFUSED = ("permission denied", "is a directory", "exec format error")
 
 
 @contextmanager
-def as_run_failure(name: str, *, status: int = _ENGINE) -> Iterator[None]:
-    """Print a failure as ``pyd: …`` with where to look next, and leave with ``status``."""
+def as_run_failure(name: str) -> Iterator[None]:
+    """Print a failure as ``pyd: …`` with where to look next, and leave with 125."""
     try:
         yield
     except PydError as error:
         hint = error.hint or f"Run '{name} --help' for more information"
-        raise CommandError(error.message, status=status, hint=hint) from error
+        raise CommandError(error.message, status=_ENGINE, hint=hint) from error
     except PlainError:
         raise
     except CommandError as error:

@@ -24,8 +24,8 @@ def run(call: Invocation) -> int:
             "follow": True if values.flag("follow") else None,
             "timestamps": True if values.flag("timestamps") else None,
             "details": True if values.flag("details") else None,
-            "since": parse_time(values.text("since"), "since"),
-            "until": parse_time(values.text("until"), "until"),
+            "since": parse_time(values.text("since"), 'invalid value for "since": '),
+            "until": parse_time(values.text("until"), 'invalid value for "until": '),
             "tail": values.text("tail"),
         },
     )

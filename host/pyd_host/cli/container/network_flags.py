@@ -36,15 +36,18 @@ class NetworkOptions:
                 status=_STATUS,
             )
         self.mode = first.name
+        if len({_user_defined(request.name) for request in requests}) > 1:
+            raise CommandError(
+                "conflicting options: cannot attach both user-defined and non-user-defined "
+                "network-modes",
+                status=_STATUS,
+            )
         plain = len(requests) == 1 and not first.special()
         self.endpoints: dict[str, object] = {}
         for request in requests:
             if request.name in self.endpoints:
                 message = f'network "{request.name}" is specified multiple times'
                 raise CommandError(message, status=_STATUS)
-            if len(requests) > 1 and not _user_defined(request.name):
-                # the engine refuses what cannot be combined
-                plain = False
             self.endpoints[request.name] = request.wire()
         if plain and self.mode != "default":
             self.endpoints = {}
