@@ -153,8 +153,10 @@ def test_neighbours_on_the_bridge_and_the_way_out(tmp_path: Path) -> None:
         two.release()
 
 
+@pytest.mark.parametrize("rp_filter", ["0", "1"])
 @isolated
-def test_published_port_from_everywhere(tmp_path: Path) -> None:
+def test_published_port_from_everywhere(tmp_path: Path, rp_filter: str) -> None:
+    sysctl.write("net/ipv4/conf/all/rp_filter", rp_filter)
     with lan(tmp_path / "lan") as neighbour, started(tmp_path / "netns") as controller:
         web, other = Container(controller, tcp(80, 8080)), Container(controller)
         assert str(web.endpoint.ports[0].host_ip) == "0.0.0.0"
@@ -346,6 +348,20 @@ def test_address_is_free_only_when_its_namespace_has_ended(tmp_path: Path) -> No
         assert third.ip == first.ip
         second.release()
         third.release()
+
+
+@isolated
+def test_container_that_is_started_again(tmp_path: Path) -> None:
+    with started(tmp_path / "netns") as controller:
+        owner = ContainerId(new_id())
+        for _ in range(3):
+            sandbox = controller.create_sandbox(owner)
+            controller.connect(
+                sandbox, network="bridge", name="c", ports=[tcp(80, 8080)], mac="02:00:00:00:00:05"
+            )
+            assert sandbox.path is not None
+            assert "02:00:00:00:00:05" in run(sandbox.path, "ip", "link", "show", "eth0")
+            controller.release(owner)
 
 
 @isolated

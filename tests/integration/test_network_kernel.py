@@ -68,7 +68,7 @@ def test_errors_carry_the_links_name(tmp_path: Path) -> None:
     index = bridge(links)
     link = links.find("br0")
     assert link is not None
-    attempts: tuple[tuple[str, partial[object]], ...] = (
+    attempts: tuple[tuple[str, partial[Any]], ...] = (
         ("br0", partial(links.add_bridge, "br0", mac="02:42:00:00:00:08")),
         ("br0 10.0.0.1/24", partial(links.add_address, link, IPv4Interface("10.0.0.1/24"))),
         ("nosuch", partial(links.remove, "nosuch")),

@@ -47,6 +47,7 @@ class FakeKernel:
         self.settings = {
             "net/ipv4/ip_forward": "0",
             "net/ipv4/conf/pyd0/route_localnet": "0",
+            "net/ipv4/conf/pyd0/forwarding": "0",
             "net/ipv6/conf/pyd0/disable_ipv6": "0",
         }
         self.namespaces: set[Path] = set()

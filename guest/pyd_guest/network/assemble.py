@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Interface, IPv4Network
 from pathlib import Path
 
+from pyd_api.errors import UnsupportedError
 from pyd_guest.linux import sysctl
 from pyd_guest.linux.conntrack import Conntrack
 from pyd_guest.linux.nftables import Nftables
@@ -30,8 +31,13 @@ def assemble(
 ) -> Controller:
     """Make the Controller; nothing is changed on the machine before its ``start``.
 
+    Raises UnsupportedError for the bridge ``none``, by which dockerd means no default network.
     ``avoid``: networks that a chosen default must not overlap beside the host's own routes.
     """
+    if bridge == "none":
+        raise UnsupportedError(
+            "an engine without its default network is not supported: --bridge none"
+        )
     sandboxes = Sandboxes(netns_dir, KernelNamespaces())
     owner = f"{bridge}\0{netns_dir}"
     return Controller(

@@ -9,18 +9,21 @@ engine stores the Endpoint in the commit that says the container runs, and gives
 ``start``. What is not given back there belongs to nobody and is removed.
 """
 
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from ipaddress import IPv4Address
 from typing import Protocol
 
-from pyd_api.errors import InternalError, NotFoundError
+from pyd_api.errors import InternalError, InvalidRequestError, NotFoundError
 from pyd_api.ids import ContainerId, EndpointId, new_id
 from pyd_guest.network.drivers.bridge import PortsError
 from pyd_guest.network.endpoint import Endpoint, PortRequest
 from pyd_guest.network.network import Network
 from pyd_guest.network.sandbox import Sandbox, Sandboxes
+
+MAC_PATTERN = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
 
 
 class Driver(Protocol):
@@ -98,9 +101,12 @@ class Controller:
     ) -> Endpoint:
         """Join a network; on any error nothing of the endpoint is left.
 
-        ``name`` is the container's, for messages. Raises InternalError in dockerd's words.
+        ``name`` is the container's, for messages. Raises InternalError in dockerd's words, and
+        InvalidRequestError for a MAC address that is none.
         """
         driver = self._driver(network)
+        if mac is not None and not MAC_PATTERN.fullmatch(mac):
+            raise InvalidRequestError(f"invalid MAC address: {mac[:50]!r}")
         endpoint_id = EndpointId(new_id())
         try:
             endpoint = driver.join(sandbox, endpoint_id, ports=ports, mac=mac, address=address)
@@ -127,7 +133,8 @@ class Controller:
             endpoints = self._endpoints.pop(container_id, [])
         with ExitStack() as stack:
             for endpoint in endpoints:
-                stack.callback(self._drivers[endpoint.network].leave, endpoint)
+                if driver := self._drivers.get(endpoint.network):
+                    stack.callback(driver.leave, endpoint)
             self._sandboxes.drop(container_id)
 
     def ensure_rules(self) -> bool:

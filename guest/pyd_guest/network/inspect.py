@@ -61,16 +61,17 @@ def network_settings(
     network: str | None,
     endpoint: Endpoint | None,
     *,
+    network_id: str = "",
     sandbox_id: str = "",
     sandbox: Path | str = "",
     exposed: Iterable[str] = (),
 ) -> NetworkSettings:
     """Describe a container whose network mode names ``network`` (None: another container's).
 
-    ``endpoint`` is None while it does not run; ``exposed`` are its ``80/tcp`` of which some may
-    not be published.
+    ``endpoint`` is None while it does not run; ``network_id`` is what dockerd still shows once it
+    has run. ``exposed`` are its ``80/tcp`` of which some may not be published.
     """
-    own = _endpoint_settings(endpoint)
+    own = _endpoint_settings(endpoint, network_id)
     on_bridge = network == "bridge"
     return {
         "Bridge": "",
@@ -94,7 +95,7 @@ def network_settings(
     }
 
 
-def _endpoint_settings(endpoint: Endpoint | None) -> EndpointSettings:
+def _endpoint_settings(endpoint: Endpoint | None, network_id: str) -> EndpointSettings:
     address = endpoint.address if endpoint else None
     return {
         "IPAMConfig": None,
@@ -103,7 +104,7 @@ def _endpoint_settings(endpoint: Endpoint | None) -> EndpointSettings:
         "MacAddress": endpoint.mac if endpoint else "",
         "DriverOpts": None,
         "GwPriority": 0,
-        "NetworkID": endpoint.network_id if endpoint else "",
+        "NetworkID": endpoint.network_id if endpoint else network_id,
         "EndpointID": endpoint.endpoint_id if endpoint else "",
         "Gateway": str(endpoint.gateway) if endpoint and endpoint.gateway else "",
         "IPAddress": str(address.ip) if address else "",

@@ -302,6 +302,7 @@ class BridgeDriver:
             (f"net/ipv6/conf/{self.bridge}/disable_ipv6", "1"),
             (f"net/ipv4/conf/{self.bridge}/route_localnet", "1"),  # the way back to 127.0.0.1
             ("net/ipv4/ip_forward", "1"),
+            (f"net/ipv4/conf/{self.bridge}/forwarding", "1"),  # the default may be changed
         ):
             try:
                 self._settings.write(path, value)

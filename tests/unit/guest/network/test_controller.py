@@ -6,9 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from pyd_api.errors import ConflictError, InternalError, InvalidRequestError, NotFoundError
+from pyd_api.errors import (
+    ConflictError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    UnsupportedError,
+)
 from pyd_api.ids import ContainerId, new_id
 from pyd_guest.linux.conntrack import Flow
+from pyd_guest.network.assemble import assemble
 from pyd_guest.network.endpoint import Endpoint, PortRequest
 from support.fake_network import FakeKernel, failing, steps_of
 
@@ -111,7 +118,7 @@ def test_sandbox_that_cannot_be_made(kernel: FakeKernel, tmp_path: Path) -> None
 
 def test_start_undoes_every_step(kernel: FakeKernel, tmp_path: Path) -> None:
     steps = steps_of(kernel.trap, lambda: kernel.controller(tmp_path / "netns").start({}))
-    assert steps == ["add_bridge", "add_address", "nft", "sysctl", "sysctl", "sysctl", "set_up"]
+    assert steps == ["add_bridge", "add_address", "nft", *["sysctl"] * 4, "set_up"]
     for number in range(1, len(steps) + 1):
         fresh = FakeKernel()
         with failing(fresh.trap, number), pytest.raises(OSError, match="Input/output"):
@@ -273,3 +280,19 @@ def test_unknown_network_is_named(kernel: FakeKernel, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError, match="network nosuch not found"):
         controller.create_sandbox(ContainerId(new_id()), network="nosuch")
     assert [network.name for network in controller.networks] == ["bridge", "host", "none"]
+
+
+@pytest.mark.parametrize(
+    "mac", ["", "zz", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01"]
+)
+def test_bad_mac_is_named(kernel: FakeKernel, tmp_path: Path, mac: str) -> None:
+    controller = kernel.controller(tmp_path / "netns")
+    controller.start({})
+    sandbox = controller.create_sandbox(ContainerId(new_id()))
+    with pytest.raises(InvalidRequestError, match="invalid MAC address"):
+        controller.connect(sandbox, network="bridge", name="c", mac=mac)
+
+
+def test_bridge_none_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnsupportedError, match="--bridge none"):
+        assemble(netns_dir=tmp_path, bridge="none")

@@ -114,6 +114,8 @@ def test_settings_without_an_endpoint() -> None:
     shown = network_settings("bridge", None, exposed=["80/tcp"])
     assert shown["Ports"] == {}
     assert shown["Networks"]["bridge"]["IPAddress"] == ""
+    stopped = network_settings("bridge", None, network_id="n")
+    assert stopped["Networks"]["bridge"]["NetworkID"] == "n"
     assert network_settings(None, None)["Networks"] == {}
     host = Endpoint(EndpointId("e"), NetworkId("n"), "host")
     shown = network_settings("host", host, exposed=["80/tcp"])
