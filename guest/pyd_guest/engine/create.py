@@ -1,0 +1,97 @@
+"""``POST /containers/create``: check everything, make what lasts, write the row last.
+
+::
+
+    image ─▶ merge, parse ─▶ name ─▶ writable layer ─▶ directory ─▶ row ─▶ event
+
+Until the row is committed the container does not exist, and each step is undone when a later one
+fails; what a kill -9 leaves (a layer or a directory without a row) the next start removes.
+"""
+
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from pyd_api.errors import InvalidRequestError, NotFoundError
+from pyd_api.ids import ContainerId, new_id
+from pyd_guest.engine import create_request, names
+from pyd_guest.engine.announce import announce
+from pyd_guest.engine.index import parse_name
+from pyd_guest.engine.model import Container
+from pyd_guest.engine.parts import Parts
+from pyd_guest.engine.times import now_ns
+from pyd_guest.images.model import Image
+from pyd_guest.linux.trees import remove_tree
+
+
+@dataclass(frozen=True, slots=True)
+class CreateResult:
+    """What the client is told."""
+
+    id: ContainerId
+    warnings: list[str]
+
+
+def create(
+    parts: Parts, name: str | None, body: Mapping[str, object], *, platform: str | None
+) -> CreateResult:
+    """Make a container; PydError with dockerd's words, and nothing made, when it cannot be."""
+    container_id = ContainerId(new_id())
+    image = _image(parts, body, platform)
+    config, host_config = create_request.merge(
+        body, image.config, container_id=container_id, facts=parts.facts
+    )
+    spec = create_request.parse(config, host_config, parts.facts)
+    with ExitStack() as undo:
+        chosen = _reserve(parts, name, container_id)
+        undo.callback(parts.index.release, chosen)
+        container = Container(
+            id=container_id,
+            name=chosen,
+            created_ns=now_ns(),
+            image_id=image.id,
+            config=config,
+            host_config=host_config,
+            spec=spec,
+        )
+        parts.snapshots.prepare(container_id, image.top)
+        undo.callback(parts.snapshots.remove, container_id)
+        kept = parts.paths.kept(container_id)
+        kept.mkdir(mode=0o710)
+        undo.callback(remove_tree, kept)
+        parts.store.insert(container)
+        undo.pop_all()
+    parts.index.add(container)
+    # The client will ask for the start within milliseconds.
+    parts.background.submit(parts.quicken)
+    announce(parts, container, "create")
+    return CreateResult(container_id, list(spec.warnings))
+
+
+def _image(parts: Parts, body: Mapping[str, object], platform: str | None) -> Image:
+    name = next((value for key, value in body.items() if key.lower() == "image"), None)
+    if not isinstance(name, str) or not name:
+        raise InvalidRequestError("no image was named to create the container from")
+    image = parts.images.get(name)
+    if platform:
+        _check_platform(name, image, platform)
+    return image
+
+
+def _check_platform(name: str, image: Image, platform: str) -> None:
+    """Refuse an image made for another platform; an empty variant fits every variant."""
+    have = [image.config.os or "linux", image.config.architecture, image.config.variant]
+    wanted = [*platform.lower().split("/"), "", ""][:3]
+    if not wanted[1]:  # "amd64" alone names an architecture, "linux" an operating system
+        wanted = ["linux", *wanted[:1], ""] if wanted[0] != "linux" else wanted
+    if any(want and has and want != has for want, has in zip(wanted, have, strict=True)):
+        raise NotFoundError(
+            f"image with reference {name} was found but its platform "
+            f"({'/'.join(filter(None, have))}) does not match the specified platform ({platform})"
+        )
+
+
+def _reserve(parts: Parts, name: str | None, container_id: ContainerId) -> str:
+    chosen = parse_name(name) if name else names.free_name(parts.index.is_free)
+    parts.index.reserve(chosen, container_id)
+    return chosen

@@ -1,0 +1,97 @@
+"""``stop`` and ``kill``: signals to exactly the container's first process (pidfd).
+
+Nothing here holds the container's lock while it waits: the end arrives by `ending`.
+"""
+
+import signal
+from concurrent.futures import Future
+from contextlib import suppress
+
+from pyd_api.errors import ConflictError, InternalError, NotModifiedError
+from pyd_guest.engine import signals
+from pyd_guest.engine.announce import announce
+from pyd_guest.engine.model import Container, Running
+from pyd_guest.engine.parts import Parts
+from pyd_guest.engine.waiting import WaitResult
+from pyd_guest.linux.pidfd import send_signal
+
+_KILL_TIMEOUT_S = 10.0
+
+
+def stop(
+    parts: Parts, container: Container, *, signal_name: str | None, timeout_s: int | None
+) -> None:
+    """Ask the process to end, then kill it; a negative ``timeout_s`` waits for ever.
+
+    Raises NotModifiedError when it does not run.
+    """
+    number = signals.parse(signal_name) if signal_name else container.spec.stop_signal
+    grace_s = container.spec.stop_timeout_s if timeout_s is None else timeout_s
+    end = container.waits.next_exit()
+    if not _signal(parts, container, number):
+        end.cancel()
+        raise NotModifiedError("container is already stopped")
+    if not _done(end, None if grace_s < 0 else float(grace_s)):
+        _kill(container, end)
+    announce(parts, container, "stop")
+
+
+def kill(parts: Parts, container: Container, signal_name: str | None, *, called: str) -> None:
+    """Send a signal, KILL if none is named, and wait for the end if it is KILL.
+
+    Raises ConflictError, which names the container as ``called``, when it does not run.
+    """
+    try:
+        number = signals.parse(signal_name or "KILL")
+    except Exception as error:
+        raise type(error)(f"cannot kill container: {called}: {error}") from error
+    end = container.waits.next_exit()
+    if not _signal(parts, container, number):
+        end.cancel()
+        raise ConflictError(
+            f"cannot kill container: {called}: container {container.id} is not running"
+        )
+    if number == signal.SIGKILL:
+        _kill(container, end)
+    else:
+        end.cancel()
+
+
+def end_by_force(parts: Parts, container: Container) -> None:
+    """Kill the process and return once its end is recorded; fine if it does not run."""
+    end = container.waits.next_exit()
+    if _signal(parts, container, signal.SIGKILL):
+        _kill(container, end)
+    else:
+        end.cancel()
+
+
+def _signal(parts: Parts, container: Container, number: int) -> bool:
+    """Return False when the container does not run."""
+    with container.lock:
+        state = container.state
+        if not isinstance(state, Running):
+            return False
+        with suppress(ProcessLookupError):  # it has ended; the news are on their way
+            send_signal(state.process, number)
+    announce(parts, container, "kill", signal=str(number))
+    return True
+
+
+def _kill(container: Container, end: Future[WaitResult]) -> None:
+    state = container.state
+    if isinstance(state, Running):
+        with suppress(ProcessLookupError):
+            send_signal(state.process, signal.SIGKILL)
+    if not _done(end, _KILL_TIMEOUT_S):
+        raise InternalError(
+            f"container {container.id} was killed and has not ended within {_KILL_TIMEOUT_S:g} s"
+        )
+
+
+def _done(end: Future[WaitResult], timeout_s: float | None) -> bool:
+    try:
+        end.result(timeout_s)
+    except TimeoutError:
+        return False
+    return True
