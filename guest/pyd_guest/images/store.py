@@ -34,11 +34,7 @@ class Publish(Protocol):
     """Where events go."""
 
     def __call__(
-        self,
-        type: str,  # noqa: A002 - the wire's word
-        action: str,
-        actor_id: str,
-        attributes: Mapping[str, str],
+        self, kind: str, action: str, actor_id: str, attributes: Mapping[str, str], /
     ) -> None:
         """Tell whoever listens."""
 
@@ -75,6 +71,7 @@ class Images:
         self.publish = publish
         self.changing = Lock()  # one commit or removal at a time
         self._configs: dict[ImageId, ImageConfig] = {}
+        self._spare: set[Digest] = set()  # blobs of pulls that failed later on
 
     def recover(self) -> None:
         """Remove what an earlier daemon left half-done (at start only)."""
@@ -133,6 +130,13 @@ class Images:
             raise NotFoundError(f"No such image: {image}")
         top, size = rows[0]
         return Image(image, self.config(image), ChainID(top) if top else None, int(size))
+
+    def find(self, image: ImageId) -> Image | None:
+        """Return the image with exactly that id, or None if it is gone."""
+        try:
+            return self.by_id(image)
+        except NotFoundError:
+            return None
 
     def config(self, image: ImageId) -> ImageConfig:
         """Return the parsed config, remembered from the last time."""
@@ -244,6 +248,14 @@ class Images:
         for digest in digests:
             self.blobs.remove(digest)
 
+    def keep(self, ingests: Sequence[Ingest]) -> None:
+        """Publish whole blobs of a pull that failed, for the next try; `collect` removes them."""
+        with self.changing:
+            for ingest in ingests:
+                ingest.sync()
+            self.blobs.publish(ingests)
+            self._spare |= {ingest.digest for ingest in ingests}
+
     def collect(self) -> list[Layer]:
         """Remove layers that no image, snapshot or claim needs, and their blobs; topmost first."""
         layers = self.snapshots.layers
@@ -256,15 +268,25 @@ class Images:
         for layer, short in gone:
             self.snapshots.forget(layer.chain_id)
             layers.drop(short)
-        dead = {layer.blob for layer, _ in gone if layer.blob is not None}
+        dead = {layer.blob for layer, _ in gone if layer.blob is not None} | self._spare
+        self._spare.clear()
         if dead:
             for digest in dead - layers.blobs():
                 self.blobs.remove(digest)
         return [layer for layer, _ in gone]
 
-    def forget(self, image: ImageId) -> None:
-        """Drop what is remembered of a deleted image."""
+    def forget(self, image: ImageId, *, manifest: str | None) -> None:
+        """Drop what belongs to a deleted image alone: its config and its manifest."""
         self._configs.pop(image, None)
+        self.blobs.remove(Digest(image))
+        if manifest is not None:
+            self.blobs.remove(Digest(manifest))
+
+    def released(self, image: ImageId) -> None:
+        """Note that a container made from ``image`` is gone; its layers may be nobody's now."""
+        if not self.db.query("SELECT 1 FROM images WHERE id = ?", image):
+            with self.changing:
+                self.collect()
 
 
 def tag_reference(repository: str, tag: str) -> Reference:

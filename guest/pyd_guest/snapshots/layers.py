@@ -104,6 +104,11 @@ class LayerStore:
             found += [(DiffID(row[0]), int(row[1])) for row in rows]
         return found
 
+    def all_sizes(self) -> dict[ChainID, int]:
+        """Return the size of every layer."""
+        rows = self._db.query("SELECT chain_id, size FROM layers")
+        return {ChainID(row[0]): int(row[1]) for row in rows}
+
     def path(self, chain: ChainID) -> Path:
         """Name the directory with what ``chain`` adds; raises InternalError when unknown."""
         return self.root / self.ancestry(chain)[0][1] / "fs"
