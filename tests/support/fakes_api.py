@@ -1,7 +1,7 @@
 """An engine of plain objects behind the API: what the routers and the server are tested against."""
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -65,6 +65,7 @@ class FakeContainers:
         self.ended: dict[str, Future[None]] = {}
         self.running: set[str] = set()
         self.directory = directory
+        self.on_start: Callable[[str], None] = lambda _: None
 
     def add(self, name: str, *, tty: bool = False, stdin_once: bool = True) -> FakeAttachment:
         self.names[name] = made = FakeAttachment(name, tty=tty, stdin_once=stdin_once)
@@ -94,6 +95,8 @@ class FakeContainers:
         if name in self.names:
             raise ConflictError(f'Conflict. The container name "/{name}" is already in use')
         self.add(name or "unnamed")
+        if body.get("Tty") is True:
+            self.names[name or "unnamed"] = FakeAttachment(name or "unnamed", tty=True)
         return Created(name or "unnamed", [])
 
     def inspect(self, ref: str, *, size: bool) -> JsonObject:
@@ -103,6 +106,7 @@ class FakeContainers:
         if self._get(ref) in self.running:
             raise NotModifiedError("already started")
         self.running.add(ref)
+        self.on_start(ref)
 
     def stop(self, ref: str, *, signal: str | None, timeout_s: int | None) -> None:
         self.calls.append(("stop", self._get(ref), signal, timeout_s))

@@ -40,6 +40,7 @@ def build_app(*routers: APIRouter, version: str) -> Edge:
             PydError: errors.on_pyd_error,
             HTTPException: errors.on_http_error,
             RequestValidationError: errors.on_validation_error,
+            Exception: errors.on_bug,
         },
     )
     for router in (*routers, missing.router()):

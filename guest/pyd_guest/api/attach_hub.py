@@ -130,9 +130,10 @@ class Hub:
         self._resume()
 
     def decline(self, attachment: Attachment) -> None:
-        """Close the socket of a second attachment: one connection serves every client."""
-        if attachment.console is not self._attachment.console:
-            attachment.console.add_done_callback(_close_result)
+        """Give up the socket of a second attachment: one connection serves every client."""
+        console = attachment.console
+        if console is not self._attachment.console and not console.cancel():
+            console.add_done_callback(_close_result)
 
     # Output
 

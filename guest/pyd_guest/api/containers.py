@@ -208,8 +208,11 @@ class _Handlers:
         outcome = await self._workers.quick(self._containers.wait, _ref(request), condition)
 
         async def answer() -> AsyncIterator[bytes]:
-            with self._streams.member():
-                await settled(outcome)
+            try:
+                with self._streams.member():
+                    await settled(outcome)
+            finally:
+                outcome.cancel()  # does nothing once it is done
             if self._streams.ending:
                 raise asyncio.CancelledError  # an empty answer would read as an exit
             result = outcome.result(0)

@@ -29,6 +29,9 @@ class Outcome(Protocol[T_co]):
     def add_done_callback(self, fn: Callable[[Any], object]) -> None:
         """Call ``fn`` once done, at once if it is."""
 
+    def cancel(self) -> bool:
+        """Tell the engine that nobody waits any more."""
+
 
 class Workers:
     """Worker threads for engine calls: ``quick`` ones, and those with a grace period in them."""
