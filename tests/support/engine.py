@@ -182,10 +182,17 @@ class Client:
         mine = ("--filter", f"ancestor={self.image}") if self.foreign else ()
         return self.out("ps", "-aq", "--no-trunc", *mine).split()
 
-    def remove_all(self) -> None:
-        """Remove every container made here."""
+    def images(self) -> set[str]:
+        """Return the ids of the images that are there."""
+        return set(self.out("images", "-q", "--no-trunc").split())
+
+    def remove_all(self, but_images: set[str]) -> None:
+        """Remove every container made here, and every image but ``but_images``."""
         for container in self.containers():
             self.docker("rm", "-f", "-v", container)
+        if not self.foreign:
+            for image in self.images() - but_images:
+                self.docker("rmi", "-f", image)
 
 
 @dataclass(slots=True)
@@ -293,11 +300,11 @@ def lent(engine: Engine) -> Iterator[Engine]:
     """Lend an engine to one test: running before it, empty and without a trace of it after."""
     if engine.foreign:
         yield engine
-        engine.remove_all()
+        engine.remove_all(set())
         return
     if engine.process is None:
         engine.start()
-    before = engine.inventory()
+    before, images = engine.inventory(), engine.images()
     start = len(engine.log)
     try:
         yield engine
@@ -305,7 +312,7 @@ def lent(engine: Engine) -> Iterator[Engine]:
         if engine.process is None or engine.process.poll() is not None:
             engine.process = None
             engine.start()
-        engine.remove_all()
+        engine.remove_all(images)
     engine.assert_clean(before)
     said = engine.log[start:]
     assert not _TROUBLE.search(said), f"traceback in the daemon's log:\n{said[-6000:]}"
