@@ -24,7 +24,7 @@ from pyd_api.errors import InvalidRequestError
 from pyd_guest.linux.filesystem import free_bytes
 from pyd_guest.snapshots.apply import LayerWriter
 from pyd_guest.snapshots.decompress import Readable, chunks
-from pyd_guest.snapshots.tar_reader import TarReader
+from pyd_guest.snapshots.tar_reader import SYMBOLIC_LINK, TarReader
 
 _LAYER_MAX = 128 << 30  # bytes of one uncompressed layer
 _ENTRIES_MAX = 10_000_000
@@ -83,7 +83,8 @@ def unpack(
             count += 1
             if count > _ENTRIES_MAX:
                 raise InvalidRequestError(f"layer with more than {_ENTRIES_MAX} entries")
-            size += entry.size
+            # As dockerd counts: files and the text of links, not directories.
+            size += len(entry.link) if entry.kind == SYMBOLIC_LINK else entry.size
             try:
                 writer.apply(entry, reader.payload())
             except OSError as error:

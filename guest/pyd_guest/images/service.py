@@ -1,0 +1,95 @@
+"""The calls on images that the API offers, on one object: names and options in, wire shapes out."""
+
+from collections.abc import Mapping, Sequence
+
+from pyd_api.errors import InvalidRequestError, UnsupportedError
+from pyd_api.reference import Reference
+from pyd_guest.images import import_, listing, load, pull, removal, wire
+from pyd_guest.images.platform import Platform
+from pyd_guest.images.progress import Progress
+from pyd_guest.images.store import Images, tag_reference
+from pyd_guest.registry.credentials import Credentials
+from pyd_guest.snapshots.decompress import Readable
+
+
+class ImageService:
+    """All calls are synchronous and raise PydError to refuse."""
+
+    def __init__(self, images: Images, users: removal.Users) -> None:
+        self._images = images
+        self._users = users
+
+    def list(
+        self, filters: Mapping[str, Sequence[str]], *, shared_size: bool
+    ) -> list[dict[str, object]]:
+        """List images, newest first."""
+        return listing.list_images(self._images, filters, shared_size=shared_size)
+
+    def inspect(self, name: str) -> dict[str, object]:
+        """Describe one image."""
+        return wire.inspect(self._images, name)
+
+    def history(self, name: str) -> Sequence[dict[str, object]]:
+        """List how an image came about."""
+        return wire.history(self._images, name)
+
+    def tag(self, name: str, repository: str, tag: str) -> None:
+        """Give an image another name."""
+        self._images.tag(name, repository, tag)
+
+    def remove(self, name: str, *, force: bool) -> Sequence[dict[str, str]]:
+        """Remove a name, and the image with its last one."""
+        return removal.remove(self._images, self._users, name, force=force)
+
+    def load(self, file: Readable, progress: Progress, *, quiet: bool) -> None:
+        """Load an archive of images."""
+        load.load(self._images, file, progress, quiet=quiet)
+
+    def import_archive(
+        self,
+        file: Readable,
+        progress: Progress,
+        *,
+        repository: str,
+        tag: str,
+        message: str,
+        changes: Sequence[str],
+        platform: str | None,
+    ) -> None:
+        """Make an image of a file system archive."""
+        import_.import_archive(
+            self._images,
+            file,
+            progress,
+            repository=repository,
+            tag=tag,
+            message=message,
+            changes=changes,
+            platform=Platform.parse(platform) if platform else None,
+        )
+
+    def pull(
+        self, name: str, tag: str, progress: Progress, *, auth: str | None, platform: str | None
+    ) -> None:
+        """Get an image from its registry; ``auth`` is the X-Registry-Auth header."""
+        pull.pull(
+            self._images,
+            pull_reference(name, tag),
+            progress,
+            credentials=Credentials.parse(auth),
+            platform=Platform.parse(platform) if platform else None,
+        )
+
+
+def pull_reference(name: str, tag: str) -> Reference:
+    """Put the two halves of a pull request together; ``tag`` may also be a digest."""
+    if not tag:
+        if ":" not in name.rpartition("/")[2]:
+            raise UnsupportedError("pulling all tags of a repository is not supported: name a tag")
+        return Reference.parse(name)
+    if ":" in tag:
+        return Reference.parse(f"{name.partition('@')[0]}@{tag}")
+    reference = Reference.parse(name)
+    if reference.digest is not None:
+        raise InvalidRequestError("invalid reference format")
+    return tag_reference(name, tag)
