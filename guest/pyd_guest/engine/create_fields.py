@@ -102,7 +102,7 @@ def _mount(value: object, path: str) -> object:
     return read
 
 
-def _console_size(value: object, path: str) -> list[object]:
+def console_size(value: object, path: str) -> list[object]:
     """Read a Go array of two: short input is filled up, long input is cut."""
     given = wire.array(wire.uint, "[2]uint")(value, path)
     numbers = given if isinstance(given, list) else []
@@ -152,7 +152,7 @@ HOST_CONFIG = (
     Field("AutoRemove", wire.boolean, zero=False),
     Field("VolumeDriver", wire.string, ""),
     Field("VolumesFrom", wire.strings),
-    Field("ConsoleSize", _console_size, [0, 0]),
+    Field("ConsoleSize", console_size, [0, 0]),
     Field("Annotations", wire.string_map, omit_empty=True),
     Field("CapAdd", wire.string_or_strings),
     Field("CapDrop", wire.string_or_strings),

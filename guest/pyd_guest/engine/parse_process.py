@@ -60,7 +60,7 @@ def parse(config: Mapping[str, object], host: Mapping[str, object]) -> ProcessPa
     """Check and return the process part."""
     argv = arguments(config)
     env = environment(config["Env"])
-    _check_total(argv, env)
+    check_total(argv, env)
     check_healthcheck(config.get("Healthcheck"), asked=False)
     annotations = pairs(host.get("Annotations"), "Annotations")
     if any(not name for name, _ in annotations):
@@ -76,7 +76,7 @@ def parse(config: Mapping[str, object], host: Mapping[str, object]) -> ProcessPa
         user=text(config["User"], "user"),
         group_add=tuple(text(name, "group") for name in strings(host["GroupAdd"])),
         cwd=working_directory(text(config["WorkingDir"], "working directory")),
-        console_size=_console_size(host["ConsoleSize"]),
+        console_size=terminal_size(host["ConsoleSize"]),
         hostname=_host_name(text(config["Hostname"], "hostname"), "hostname"),
         domainname=_host_name(text(config["Domainname"], "domainname"), "domainname"),
         labels=pairs(config["Labels"], "Labels"),
@@ -113,10 +113,15 @@ def arguments(config: Mapping[str, object]) -> tuple[str, ...]:
     argv = (*strings(config["Entrypoint"]), *strings(config["Cmd"]))
     if not argv:
         raise InvalidRequestError("no command specified")
+    check_arguments(argv)
+    return argv
+
+
+def check_arguments(argv: tuple[str, ...]) -> None:
+    """Refuse arguments that execve(2) cannot take."""
     for argument in argv:
         text(argument, "command")
         _check_length(argument, "argument")
-    return argv
 
 
 def environment(value: object) -> tuple[str, ...]:
@@ -264,7 +269,8 @@ def _check_length(argument: str, what: str) -> None:
         )
 
 
-def _check_total(argv: tuple[str, ...], env: tuple[str, ...]) -> None:
+def check_total(argv: tuple[str, ...], env: tuple[str, ...]) -> None:
+    """Refuse more than any process can be given."""
     if sum(len(entry.encode()) + 9 for entry in (*argv, *env)) > _ARGUMENTS_MAX_BYTES:
         raise InvalidRequestError(
             "command and environment together are longer than"
@@ -272,7 +278,8 @@ def _check_total(argv: tuple[str, ...], env: tuple[str, ...]) -> None:
         )
 
 
-def _console_size(value: object) -> tuple[int, int] | None:
+def terminal_size(value: object) -> tuple[int, int] | None:
+    """Return height and width, None when both are zero."""
     if not isinstance(value, list) or not any(value):
         return None
     height, width = value

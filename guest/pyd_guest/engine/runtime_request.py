@@ -60,7 +60,7 @@ def runtime_input(spec: ContainerSpec, place: Placement, facts: HostFacts) -> Ru
         console_size=spec.console_size,
         no_new_privileges=security.no_new_privileges,
         oom_score_adj=spec.oom_score_adj,
-        apparmor_profile=_apparmor(spec, facts),
+        apparmor_profile=apparmor_profile(spec, facts),
     )
     return RuntimeInput(
         rootfs=place.rootfs,
@@ -97,6 +97,15 @@ def runtime_input(spec: ContainerSpec, place: Placement, facts: HostFacts) -> Ru
     )
 
 
+def apparmor_profile(spec: ContainerSpec, facts: HostFacts) -> str:
+    """Name a profile only where the kernel has AppArmor; elsewhere dockerd drops it too."""
+    if not facts.apparmor:
+        return ""
+    if spec.security.apparmor:
+        return spec.security.apparmor
+    return "unconfined" if spec.security.privileged else ""
+
+
 def _namespaces(spec: ContainerSpec, place: Placement) -> Namespaces:
     return Namespaces(
         network=HOST if spec.network.mode == "host" else place.netns,
@@ -122,12 +131,3 @@ def _binds(spec: ContainerSpec, place: Placement) -> tuple[Bind, ...]:
 def _cgroups_path(spec: ContainerSpec, place: Placement) -> str:
     parent = spec.cgroup_parent or place.cgroup_parent
     return f"/{parent.strip('/')}/{place.container_id}"
-
-
-def _apparmor(spec: ContainerSpec, facts: HostFacts) -> str:
-    """Name a profile only where the kernel has AppArmor; elsewhere dockerd drops it too."""
-    if not facts.apparmor:
-        return ""
-    if spec.security.apparmor:
-        return spec.security.apparmor
-    return "unconfined" if spec.security.privileged else ""
