@@ -351,6 +351,21 @@ def test_address_is_free_only_when_its_namespace_has_ended(tmp_path: Path) -> No
 
 
 @isolated
+def test_bridge_removed_behind_the_back(tmp_path: Path) -> None:
+    with started(tmp_path / "netns") as controller:
+        web = Container(controller, tcp(80, 8080))
+        run(None, "ip", "link", "del", "pyd0")
+        sandbox = controller.create_sandbox(other := ContainerId(new_id()))
+        with pytest.raises(InternalError, match=r"removed behind the engine's back.*'pyd0'"):
+            controller.connect(sandbox, network="bridge", name="other")
+        controller.release(other)
+    with started(tmp_path / "netns", {web.id: web.endpoint}) as controller:
+        with listen(web.path, 80) as server:
+            talks(None, "127.0.0.1", 8080, server)
+        controller.release(web.id)
+
+
+@isolated
 def test_container_that_is_started_again(tmp_path: Path) -> None:
     with started(tmp_path / "netns") as controller:
         owner = ContainerId(new_id())

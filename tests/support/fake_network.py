@@ -4,6 +4,7 @@
 
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from pathlib import Path
 
@@ -133,6 +134,9 @@ class FakeLinks:
 
     def set_up(self, link: Link) -> None:
         self._kernel.trap.step("set_up")
+
+    def set_master(self, link: Link, bridge: int) -> None:
+        self._kernel.links[link.name] = replace(link, master=bridge)
 
     def remove(self, name: str) -> None:
         if self._kernel.links.pop(name, None) is None:

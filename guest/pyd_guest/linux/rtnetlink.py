@@ -164,6 +164,11 @@ class Links:
         """Bring a link up."""
         self._netlink.request(Message(RTM_NEWLINK, _up(link.index), subject=link.name))
 
+    def set_master(self, link: Link, bridge: int) -> None:
+        """Make a link a port of ``bridge``."""
+        payload = _ifinfo(index=link.index) + u32(IFLA_MASTER, bridge)
+        self._netlink.request(Message(RTM_NEWLINK, payload, subject=link.name))
+
     def loopback_up(self) -> None:
         """Bring ``lo`` up, which gives it its addresses."""
         self._netlink.request(Message(RTM_NEWLINK, _up(_LOOPBACK_INDEX), subject="lo"))

@@ -23,7 +23,7 @@ from pyd_guest.network.endpoint import Endpoint, PortRequest
 from pyd_guest.network.network import Network
 from pyd_guest.network.sandbox import Sandbox, Sandboxes
 
-MAC_PATTERN = re.compile(r"[0-9a-fA-F]{2}(?::[0-9a-fA-F]{2}){5}")
+MAC_PATTERN = re.compile(r"[0-9a-fA-F]{2}(?:[:-][0-9a-fA-F]{2}){5}")
 
 
 class Driver(Protocol):
@@ -105,8 +105,10 @@ class Controller:
         InvalidRequestError for a MAC address that is none.
         """
         driver = self._driver(network)
-        if mac is not None and not MAC_PATTERN.fullmatch(mac):
-            raise InvalidRequestError(f"invalid MAC address: {mac[:50]!r}")
+        if mac is not None:
+            if not MAC_PATTERN.fullmatch(mac):
+                raise InvalidRequestError(f"invalid MAC address: {mac[:50]!r}")
+            mac = mac.replace("-", ":").lower()
         endpoint_id = EndpointId(new_id())
         try:
             endpoint = driver.join(sandbox, endpoint_id, ports=ports, mac=mac, address=address)

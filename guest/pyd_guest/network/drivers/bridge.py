@@ -10,19 +10,20 @@ deleted while a container waits: when the namespace ends, the kernel removes bot
 
 import errno
 import logging
-import secrets
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Mapping, Sequence, Set
 from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
 
-from pyd_api.errors import ConflictError, InternalError, InvalidRequestError, PydError
+from pyd_api.errors import ConflictError, InternalError, PydError
 from pyd_api.ids import ContainerId, EndpointId
-from pyd_guest.linux.conntrack import Flow
 from pyd_guest.linux.rtnetlink import Link
-from pyd_guest.network.endpoint import Endpoint, PortRequest, PublishedPort
+from pyd_guest.network.drivers import bridge_device
+from pyd_guest.network.drivers.bridge_device import DeviceLinks, Settings
+from pyd_guest.network.endpoint import Endpoint, PortRequest
 from pyd_guest.network.firewall import Firewall, Rule, checked_interface
-from pyd_guest.network.ipam import Pool, choose_network
+from pyd_guest.network.flows import Flows, forget_translated, forget_untranslated
+from pyd_guest.network.ipam import Pool
 from pyd_guest.network.network import Network
 from pyd_guest.network.ports import Ports
 from pyd_guest.network.sandbox import Sandbox, Sandboxes
@@ -33,17 +34,11 @@ MTU = 1500
 _VETH_PREFIX = "vpyd"
 
 
-class Links(Protocol):
-    """The rtnetlink calls of this driver; `linux.rtnetlink` has the real ones."""
-
-    def find(self, name: str) -> Link | None:
-        """Return the link of that name, or None."""
+class Links(DeviceLinks, Protocol):
+    """The rtnetlink calls of this driver."""
 
     def dump(self) -> Sequence[Link]:
         """Return every link."""
-
-    def add_bridge(self, name: str, *, mac: str) -> None:
-        """Create a bridge, down."""
 
     def add_veth(
         self,
@@ -58,49 +53,11 @@ class Links(Protocol):
     ) -> None:
         """Create a pair with ``peer`` in a namespace; on failure leave none."""
 
-    def set_up(self, link: Link) -> None:
-        """Bring a link up."""
-
-    def remove(self, name: str) -> None:
-        """Delete a link, and the other end of a pair."""
-
-    def addresses(self, link: Link) -> Sequence[IPv4Interface]:
-        """Return the IPv4 addresses of a link."""
+    def set_master(self, link: Link, bridge: int) -> None:
+        """Make a link a port of ``bridge``."""
 
     def local_addresses(self) -> Set[IPv4Address]:
         """Return the IPv4 addresses of all links."""
-
-    def add_address(self, link: Link, address: IPv4Interface) -> None:
-        """Give a link an address."""
-
-    def remove_address(self, link: Link, address: IPv4Interface) -> None:
-        """Take an address from a link."""
-
-    def routes(self) -> Mapping[IPv4Network, set[int]]:
-        """Return the networks that the host reaches, and by which links."""
-
-    def close(self) -> None:
-        """Close the socket."""
-
-
-class Settings(Protocol):
-    """Kernel settings; `linux.sysctl` has the real ones."""
-
-    def read(self, path: str) -> str:
-        """Return a setting; FileNotFoundError when the kernel lacks it."""
-
-    def write(self, path: str, value: str) -> bool:
-        """Set a setting unless it has that value; tell whether it changed."""
-
-
-class Flows(Protocol):
-    """Tracked connections; `linux.conntrack` has the real ones."""
-
-    def udp_flows(self, ports: Collection[int]) -> Sequence[Flow]:
-        """Return the UDP flows that were sent to ``ports``."""
-
-    def forget(self, flow: Flow) -> None:
-        """Have the next packet of a flow meet the rules again."""
 
     def close(self) -> None:
         """Close the socket."""
@@ -150,18 +107,20 @@ class BridgeDriver:
         Links of endpoints that no live container owns are removed.
         """
         with ExitStack() as undo:
-            link, gateway = self._bridge_link(undo)
+            link, gateway = bridge_device.adopt(
+                self._links, self.bridge, self._bip, avoid=self._avoid, undo=undo
+            )
             self._index, self._pool = link.index, Pool(gateway)
-            self._remove_leftovers({veth_name(e.endpoint_id) for e in live.values()})
+            self._tidy_ports({veth_name(e.endpoint_id) for e in live.values()})
             rules = []
             for endpoint in live.values():
                 rules += self._take(endpoint)
-            self._hairpin = self._filters_bridges()
+            self._hairpin = bridge_device.is_filtered(self._settings)
             forwards = self._settings.read("net/ipv4/ip_forward") != "0"
             # Rules first: at no moment does the host forward more than it should.
             close_router = not forwards or self._firewall.closes_router()
             self._firewall.install(gateway, rules, close_router=close_router)
-            self._set_up(link)
+            bridge_device.set_up(self._links, self._settings, link)
             undo.pop_all()
         if not forwards:
             LOG.warning(
@@ -202,20 +161,12 @@ class BridgeDriver:
             # Made from the address: a neighbour that still knows it needs not ask again.
             mac = mac or "02:42:" + own.ip.packed.hex(":")
             with self._sandboxes.inside(sandbox) as (inside, netns_fd):
-                self._links.add_veth(
-                    veth,
-                    bridge=self._index,
-                    mtu=MTU,
-                    peer=INTERFACE,
-                    peer_mac=mac,
-                    netns_fd=netns_fd,
-                    hairpin=self._hairpin,
-                )
-                undo.callback(self._remove_link, veth)
+                self._add_veth(veth, mac, netns_fd)
+                undo.callback(bridge_device.remove_link, self._links, veth)
                 inside.set_address(INTERFACE, own, pool.gateway)
             self._firewall.publish([Rule(port, own.ip) for port in published])
             undo.pop_all()
-        self._forget_untranslated(published)
+        forget_untranslated(self._flows, published, self._links.local_addresses)
         return Endpoint(
             endpoint_id=endpoint_id,
             network_id=self.network.network_id,
@@ -235,7 +186,7 @@ class BridgeDriver:
         with ExitStack() as stack:
             stack.callback(self.pool.release, address, gone=lambda: self._links.find(veth) is None)
             stack.callback(self._ports.withdraw, endpoint.ports)
-            stack.callback(self._forget_translated, endpoint.ports, address)
+            stack.callback(forget_translated, self._flows, endpoint.ports, address)
             self._firewall.withdraw([Rule(port, address) for port in endpoint.ports])
 
     def ensure(self) -> bool:
@@ -249,80 +200,31 @@ class BridgeDriver:
         self._links.close()
         self._flows.close()
 
-    def _forget_untranslated(self, published: Iterable[PublishedPort]) -> None:
-        """Let clients that sent to the port before it was published reach the container."""
-        if not (ports := _udp_ports(published)):
-            return
-        local = self._links.local_addresses()
-        self._forget(ports, lambda flow: flow.answered_by in local or flow.answered_by.is_loopback)
-
-    def _forget_translated(self, published: Iterable[PublishedPort], own: IPv4Address) -> None:
-        """Let no client go on sending to the address of a container that is gone."""
-        if ports := _udp_ports(published):
-            self._forget(ports, lambda flow: flow.answered_by == own)
-
-    def _forget(self, ports: Collection[int], is_stale: Callable[[Flow], bool]) -> None:
+    def _add_veth(self, name: str, mac: str, netns_fd: int) -> None:
         try:
-            for flow in self._flows.udp_flows(ports):
-                if is_stale(flow):
-                    self._flows.forget(flow)
-        except OSError as error:  # the port works all the same, for everybody else
-            LOG.warning("old UDP flows to the ports %s stay as they are: %s", ports, error)
-
-    def _bridge_link(self, undo: ExitStack) -> tuple[Link, IPv4Interface]:
-        link = self._links.find(self.bridge)
-        if link is None:
-            self._links.add_bridge(self.bridge, mac="02:42:" + secrets.token_bytes(4).hex(":"))
-            undo.callback(self._remove_link, self.bridge)
-            link = self._links.find(self.bridge)
-        if link is None or link.kind != "bridge":
-            raise InvalidRequestError(
-                f"interface {self.bridge} exists and is not a bridge",
-                hint="choose another name with --bridge",
+            self._links.add_veth(
+                name,
+                bridge=self._index,
+                mtu=MTU,
+                peer=INTERFACE,
+                peer_mac=mac,
+                netns_fd=netns_fd,
+                hairpin=self._hairpin,
             )
-        present = [a for a in self._links.addresses(link) if not a.is_link_local]
-        if self._bip is None and present:
-            return link, present[0]
-        gateway = self._bip or self._choose_gateway(link)
-        for other in present:
-            if other != gateway:
-                self._links.remove_address(link, other)
-        if gateway not in present:
-            self._links.add_address(link, gateway)
-            undo.callback(self._links.remove_address, link, gateway)
-        return link, gateway
+        except OSError as error:
+            if self._links.find(self.bridge) is not None:
+                raise
+            words = "this bridge was removed behind the engine's back; a restart brings it back"
+            raise OSError(errno.ENODEV, words, self.bridge) from error
 
-    def _choose_gateway(self, link: Link) -> IPv4Interface:
-        others = [net for net, links in self._links.routes().items() if links != {link.index}]
-        network = choose_network([*others, *self._avoid])
-        return IPv4Interface((int(network.network_address) + 1, network.prefixlen))
-
-    def _set_up(self, link: Link) -> None:
-        for path, value in (
-            (f"net/ipv6/conf/{self.bridge}/disable_ipv6", "1"),
-            (f"net/ipv4/conf/{self.bridge}/route_localnet", "1"),  # the way back to 127.0.0.1
-            ("net/ipv4/ip_forward", "1"),
-            (f"net/ipv4/conf/{self.bridge}/forwarding", "1"),  # the default may be changed
-        ):
-            try:
-                self._settings.write(path, value)
-            except FileNotFoundError:
-                if "ipv6" not in path:  # some kernels have none
-                    raise
-        self._links.set_up(link)
-
-    def _filters_bridges(self) -> bool:
-        """Tell whether br_netfilter is there: it bridges what DNAT sends back to its port."""
-        try:
-            return bool(self._settings.read("net/bridge/bridge-nf-call-iptables"))
-        except FileNotFoundError:
-            return False
-
-    def _remove_leftovers(self, keep: set[str]) -> None:
+    def _tidy_ports(self, live: set[str]) -> None:
+        """Remove ports that nobody owns; put back those that an earlier bridge took along."""
         for link in self._links.dump():
-            ours = link.master == self._index and link.name.startswith(_VETH_PREFIX)
-            if ours and link.name not in keep:
-                self._remove_link(link.name)
+            is_port = link.master == self._index and link.name.startswith(_VETH_PREFIX)
+            if link.name in live and not is_port:
+                self._links.set_master(link, self._index)
+            elif link.name not in live and is_port:
+                bridge_device.remove_link(self._links, link.name)
 
     def _take(self, endpoint: Endpoint) -> list[Rule]:
         """Mark what a running container uses; what cannot be had is said and left."""
@@ -343,13 +245,6 @@ class BridgeDriver:
                 )  # fmt: skip
         return [Rule(port, address) for port in endpoint.ports]
 
-    def _remove_link(self, name: str) -> None:
-        try:
-            self._links.remove(name)
-        except OSError as error:
-            if error.errno != errno.ENODEV:
-                raise
-
 
 class PortsError(PydError):
     """A port is not to be had; the message lacks the endpoint's name."""
@@ -358,7 +253,3 @@ class PortsError(PydError):
 def veth_name(endpoint_id: EndpointId) -> str:
     """Return the name of the host's end of an endpoint's pair."""
     return f"{_VETH_PREFIX}{endpoint_id[:10]}"
-
-
-def _udp_ports(published: Iterable[PublishedPort]) -> set[int]:
-    return {port.host_port for port in published if port.protocol == "udp"}

@@ -283,7 +283,7 @@ def test_unknown_network_is_named(kernel: FakeKernel, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "mac", ["", "zz", "02:00:00:00:00", "02:00:00:00:00:01:02", "02-00-00-00-00-01"]
+    "mac", ["", "zz", "02:00:00:00:00", "02:00:00:00:00:01:02", "02.00.00.00.00.01"]
 )
 def test_bad_mac_is_named(kernel: FakeKernel, tmp_path: Path, mac: str) -> None:
     controller = kernel.controller(tmp_path / "netns")
@@ -291,6 +291,14 @@ def test_bad_mac_is_named(kernel: FakeKernel, tmp_path: Path, mac: str) -> None:
     sandbox = controller.create_sandbox(ContainerId(new_id()))
     with pytest.raises(InvalidRequestError, match="invalid MAC address"):
         controller.connect(sandbox, network="bridge", name="c", mac=mac)
+
+
+def test_mac_is_kept_in_one_form(kernel: FakeKernel, tmp_path: Path) -> None:
+    controller = kernel.controller(tmp_path / "netns")
+    controller.start({})
+    sandbox = controller.create_sandbox(ContainerId(new_id()))
+    endpoint = controller.connect(sandbox, network="bridge", name="c", mac="02-AB-00-00-00-01")
+    assert endpoint.mac == "02:ab:00:00:00:01"
 
 
 def test_bridge_none_is_refused(tmp_path: Path) -> None:

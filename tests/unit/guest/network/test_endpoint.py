@@ -8,7 +8,6 @@ import pytest
 from pyd_api.errors import InternalError, InvalidRequestError, UnsupportedError
 from pyd_api.ids import EndpointId, NetworkId, new_id
 from pyd_guest.network.endpoint import Endpoint, PortRequest, PublishedPort
-from pyd_guest.network.inspect import network_settings
 
 ENDPOINT = Endpoint(
     EndpointId(new_id()),
@@ -89,35 +88,3 @@ def test_bad_port_request(port: str, host_ip: str, host_port: str) -> None:
 def test_ipv6_host_address_is_refused() -> None:
     with pytest.raises(UnsupportedError, match="IPv6"):
         PortRequest.parse("80/tcp", host_ip="::1")
-
-
-def test_settings_of_a_running_container() -> None:
-    shown = network_settings(
-        "bridge", ENDPOINT, sandbox_id="s", sandbox="/x", exposed=["99/tcp", "80/tcp"]
-    )
-    assert shown["Ports"] == {
-        "53/udp": [{"HostIp": "0.0.0.0", "HostPort": "53"}],
-        "80/tcp": [
-            {"HostIp": "0.0.0.0", "HostPort": "8080"},
-            {"HostIp": "127.0.0.1", "HostPort": "32768"},
-        ],
-        "99/tcp": None,
-    }
-    assert shown["IPAddress"] == shown["Networks"]["bridge"]["IPAddress"] == "172.17.0.2"
-    assert shown["IPPrefixLen"] == 16
-    assert shown["Gateway"] == "172.17.0.1"
-    assert shown["EndpointID"] == ENDPOINT.endpoint_id
-    assert shown["SandboxKey"] == "/x"
-
-
-def test_settings_without_an_endpoint() -> None:
-    shown = network_settings("bridge", None, exposed=["80/tcp"])
-    assert shown["Ports"] == {}
-    assert shown["Networks"]["bridge"]["IPAddress"] == ""
-    stopped = network_settings("bridge", None, network_id="n")
-    assert stopped["Networks"]["bridge"]["NetworkID"] == "n"
-    assert network_settings(None, None)["Networks"] == {}
-    host = Endpoint(EndpointId("e"), NetworkId("n"), "host")
-    shown = network_settings("host", host, exposed=["80/tcp"])
-    assert (shown["EndpointID"], shown["Networks"]["host"]["EndpointID"]) == ("", "e")
-    assert shown["Ports"] == {}
