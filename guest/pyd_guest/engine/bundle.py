@@ -33,7 +33,12 @@ def write(parts: Parts, container: Container, sandbox: Sandbox | None) -> None:
         hostname=str(kept / "hostname"),
         resolv_conf=str(kept / "resolv.conf"),
         init_binary=str(_init(parts)) if spec.init else None,
-        seccomp=parts.filters.for_container(spec, granted),
+        seccomp=parts.filters.choose(
+            spec.security.seccomp,
+            granted,
+            privileged=spec.security.privileged,
+            runtime=parts.runtime(spec.runtime).executable.name,
+        ),
         cgroup_parent=parts.cgroup_parent,
     )
     document = build(runtime_request.runtime_input(spec, place, parts.facts))

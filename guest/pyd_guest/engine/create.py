@@ -36,6 +36,7 @@ def create(
     parts: Parts, name: str | None, body: Mapping[str, object], *, platform: str | None
 ) -> CreateResult:
     """Make a container; PydError with dockerd's words, and nothing made, when it cannot be."""
+    parts.quicken()  # the start will be asked for within milliseconds
     container_id = ContainerId(new_id())
     image = _image(parts, body, platform)
     config, host_config = create_request.merge(
@@ -62,8 +63,6 @@ def create(
         parts.store.insert(container)
         undo.pop_all()
     parts.index.add(container)
-    # The client will ask for the start within milliseconds.
-    parts.background.submit(parts.quicken)
     announce(parts, container, "create")
     return CreateResult(container_id, list(spec.warnings))
 

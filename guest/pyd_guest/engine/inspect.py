@@ -144,7 +144,7 @@ def _network_settings(parts: Parts, container: Container) -> Json:
     endpoint = _endpoint(container.state)
     address = endpoint.address if endpoint else None
     has_sandbox = endpoint is not None and container.spec.network.mode != "host"
-    sandbox_key = parts.paths.exec_root / "netns" / container.id
+    sandbox_key = parts.paths.sandboxes / container.id
     return {
         "Bridge": "",
         "SandboxID": container.id if endpoint else "",

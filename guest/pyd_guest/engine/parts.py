@@ -5,9 +5,11 @@ Directories::
     DATA-ROOT/containers/<id>/    log, hosts, hostname, resolv.conf   (kept until the removal)
     EXEC-ROOT/containers/<id>/    the bundle: config.json, rootfs (mount point), what conmon makes
     EXEC-ROOT/exits/<id>          the exit status, renamed into place by conmon
+    EXEC-ROOT/runtimes/<name>/    the state of crun or runc
+    EXEC-ROOT/netns/<id>          its network namespace
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +17,6 @@ from typing import Protocol
 
 from pyd_api.digest import ChainID
 from pyd_api.ids import ContainerId
-from pyd_guest.engine.container_spec import ContainerSpec
 from pyd_guest.engine.index import Index
 from pyd_guest.engine.store import ContainerStore
 from pyd_guest.engine.watcher import Watcher
@@ -24,7 +25,7 @@ from pyd_guest.network.controller import Controller
 from pyd_guest.runtime.conmon import Monitors
 from pyd_guest.runtime.host import HostFacts
 from pyd_guest.runtime.oci_runtime import OciRuntime
-from pyd_guest.runtime.oci_spec import Seccomp
+from pyd_guest.runtime.seccomp_filters import Filters
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,16 @@ class Paths:
     def exits(self) -> Path:
         """Exit statuses that conmon wrote."""
         return self.exec_root / "exits"
+
+    @property
+    def runtimes(self) -> Path:
+        """The runtimes' own state, a directory each."""
+        return self.exec_root / "runtimes"
+
+    @property
+    def sandboxes(self) -> Path:
+        """Network namespaces."""
+        return self.exec_root / "netns"
 
     def kept(self, container_id: ContainerId) -> Path:
         """One container's directory that lasts."""
@@ -97,13 +108,6 @@ class Snapshots(Protocol):
 
     def directories(self, key: str) -> tuple[Path, Path]:
         """Name the upper and the work directory."""
-
-
-class Filters(Protocol):
-    """Seccomp filters, prepared per profile and set of capabilities."""
-
-    def for_container(self, spec: ContainerSpec, capabilities: Sequence[str]) -> Seccomp | None:
-        """Return the filter in the form the container's runtime takes."""
 
 
 class Publish(Protocol):
