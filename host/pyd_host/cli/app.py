@@ -108,6 +108,8 @@ def _run(name: str, entry: Entry, arguments: list[str], settings: Values) -> int
         return command.run(call)
     except UsageError as error:
         return _usage_error(error, name, command.usage)
+    finally:
+        call.close()
 
 
 def _only_h(arguments: list[str], command: Command) -> bool:

@@ -28,6 +28,11 @@ class Invocation:
             self._engine = self._connect()
         return self._engine
 
+    def close(self) -> None:
+        """Close the connections to the engine, if there are any."""
+        if self._engine is not None:
+            self._engine.close()
+
 
 class Command:
     """What ``pyd WORD`` accepts; ``run`` returns the exit status."""

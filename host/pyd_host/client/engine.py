@@ -123,6 +123,12 @@ class Engine:
         raw, early = response.take_over()
         return raw, early, response.headers
 
+    def close(self) -> None:
+        """Close every connection that has not been taken over."""
+        for connection in self._connections:
+            connection.close()
+        self._connections.clear()
+
     def _exchange(
         self,
         method: str,

@@ -50,10 +50,11 @@ class Response:
 class Connection:
     """One socket with at most one exchange under way."""
 
-    __slots__ = ("_buffer", "_socket", "idle")
+    __slots__ = ("_buffer", "_socket", "_taken", "idle")
 
     def __init__(self, connected: socket.socket) -> None:
         self._socket = connected
+        self._taken = False
         self._buffer = b""
         self.idle = True  # no answer under way, may carry another request
 
@@ -139,12 +140,14 @@ class Connection:
     def take_over(self) -> tuple[socket.socket, bytes]:
         """Hand over the socket and the bytes already read from it."""
         early, self._buffer = self._buffer, b""
+        self._taken = True
         return self._socket, early
 
     def close(self) -> None:
-        """Close the socket; closing twice is fine."""
+        """Close the socket unless it was taken over; closing twice is fine."""
         self.idle = False
-        self._socket.close()
+        if not self._taken:
+            self._socket.close()
 
     def _some(self) -> bytes:
         if self._buffer:

@@ -1,7 +1,13 @@
 """``pyd attach``: this terminal's streams to a running container's."""
 
 from pyd_host.cli.command import Command, Invocation
-from pyd_host.cli.container.session import Session, check_terminal, detach_keys, kill_quietly
+from pyd_host.cli.container.session import (
+    Session,
+    check_terminal,
+    detach_keys,
+    kill_quietly,
+    left_running,
+)
 from pyd_host.cli.container.wait import begin_wait
 from pyd_host.cli.errors import PlainError
 from pyd_host.cli.flags import Flag
@@ -45,7 +51,7 @@ def run(call: Invocation) -> int:
         if values.flag("sig-proxy") and not tty:
             session.proxy_signals(kill_quietly(engine, container["Id"]))
         if session.carry(connection, early, headers):
-            return 0
+            return left_running()
     waited = ended()
     if error := waited.get("Error"):
         raise PlainError(error["Message"])

@@ -2,7 +2,7 @@
 
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.environment import read_environment
-from pyd_host.cli.container.session import Session, check_terminal, detach_keys
+from pyd_host.cli.container.session import Session, check_terminal, detach_keys, left_running
 from pyd_host.cli.flags import Flag
 from pyd_host.client.engine import escape
 
@@ -43,7 +43,7 @@ def run(call: Invocation) -> int:
         with connection:
             session.follow_size()
             if session.carry(connection, early, headers):
-                return 0
+                return left_running()
     state: ExecState = engine.get(f"{path}/json")
     return state["ExitCode"] or 0
 

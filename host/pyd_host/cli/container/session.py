@@ -74,8 +74,6 @@ class Session:
         )
         detached = pump.run(early)
         self._stack.close()  # cooked mode again before anything else is printed
-        if detached:
-            sys.stderr.write("read escape sequence\n")
         return detached
 
     def _resize(self) -> None:
@@ -86,6 +84,12 @@ class Session:
 
         with suppress(PydError):  # it has ended, or is not up yet: the next change tells again
             self._engine.post(self._resize_path, {"h": height, "w": width})
+
+
+def left_running() -> int:
+    """Say that the user detached; return the exit status of attach and exec."""
+    sys.stderr.write("read escape sequence\n")
+    return 1
 
 
 def kill_quietly(engine: Engine, container_id: str) -> Callable[[str], None]:

@@ -13,10 +13,10 @@ def each(names: Sequence[str], action: Callable[[str], str]) -> int:
         try:
             text = action(name)
         except PydError as error:
-            sys.stdout.flush()
-            sys.stderr.write(f"{error.message}\n")
             if error.hint:  # no engine: the next name will fare no better
                 raise
+            sys.stdout.flush()
+            sys.stderr.write(f"{error.message}\n")
             status = 1
         else:
             sys.stdout.write(f"{text}\n")
