@@ -1,11 +1,15 @@
 """Tables, units, ports: what is printed is what Docker prints."""
 
+from typing import TYPE_CHECKING
+
 import pytest
 
 from pyd_host.cli.container.ports import display_ports
 from pyd_host.cli.table import align
 from pyd_host.cli.units import binary_size, ellipsis, human_duration, human_size, quote
-from pyd_host.client.wire import Port
+
+if TYPE_CHECKING:
+    from pyd_host.client.wire import Port
 
 TCP = "tcp"
 
