@@ -6,7 +6,7 @@ import shutil
 import struct
 import subprocess
 import uuid
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pyd_guest.runtime import capabilities, devices, host, oci_spec
@@ -61,7 +61,6 @@ class Runner:
 
     work: Path
     runtime: str
-    errors: str = field(default="", init=False)
 
     def run(self, spec: RuntimeInput) -> subprocess.CompletedProcess[bytes]:
         """Run the container to its end and return its output and status."""
@@ -85,6 +84,42 @@ class Runner:
                 capture_output=True,
                 timeout=30,
                 check=False,
+            )
+            _remove_cgroups(Path(spec.cgroups_path).parts[1])
+
+    def run_and_exec(
+        self, spec: RuntimeInput, process: dict[str, object]
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Exec a process document in a container that sleeps."""
+        name = uuid.uuid4().hex
+        bundle = self.work / f"bundle-{name}"
+        bundle.mkdir()
+        sleeping = replace(spec, process=replace(spec.process, argv=("sleep", "60")))
+        (bundle / "config.json").write_text(json.dumps(oci_spec.build(sleeping)))
+        (bundle / "process.json").write_text(json.dumps(process))
+        root = self.work / f"{self.runtime}-state"
+        command = [*_HIDE_UNIFIED, self.runtime, "--root", str(root)]
+        try:
+            for arguments in (
+                ["run", "--detach", "-b", str(bundle), name],
+                ["exec", "--process", str(bundle / "process.json"), name],
+            ):
+                with (bundle / "out").open("wb") as out:
+                    done = subprocess.run(
+                        [*command, *arguments],
+                        stdin=subprocess.DEVNULL,
+                        stdout=out,
+                        stderr=subprocess.STDOUT,
+                        timeout=30,
+                        check=False,
+                    )
+                done.stdout = (bundle / "out").read_bytes()
+                if done.returncode != 0:
+                    break
+            return done
+        finally:
+            subprocess.run(
+                [*command, "delete", "--force", name], capture_output=True, timeout=30, check=False
             )
             _remove_cgroups(Path(spec.cgroups_path).parts[1])
 

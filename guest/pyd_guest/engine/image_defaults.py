@@ -7,6 +7,9 @@ an entry point given in the request drops the image's command.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Protocol
 
+from pyd_guest.engine import wire
+from pyd_guest.engine.create_fields import HEALTHCHECK
+
 
 class ImageConfigLike(Protocol):
     """The parts of an OCI image config that matter here; `images.model.ImageConfig` has them."""
@@ -66,7 +69,7 @@ def inherit(config: dict[str, object], image: ImageConfigLike) -> None:
     if image.healthcheck:
         given = _mapping(config.get("Healthcheck"))
         own = {name: value for name, value in given.items() if value}
-        config["Healthcheck"] = {**image.healthcheck, **own}
+        config["Healthcheck"] = {**wire.read(image.healthcheck, HEALTHCHECK, ".Healthcheck"), **own}
 
 
 def _command(config: dict[str, object], image: ImageConfigLike) -> None:
