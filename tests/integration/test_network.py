@@ -40,14 +40,14 @@ def started(
 @contextmanager
 def lan(path: Path) -> Iterator[Path]:
     """Give the host a neighbour: host0 (192.0.2.1) ── lan0 (192.0.2.9) in a namespace at path."""
-    inside = KernelNamespaces().create(path)
+    inside = KernelNamespaces().make()
+    KernelNamespaces().keep(inside, path)
     links = Links()
     try:
-        with path.open("rb") as fd:
-            links.add_veth(
-                "host0", bridge=0, mtu=1500, peer="lan0",
-                peer_mac="02:00:00:00:00:09", netns_fd=fd.fileno(),
-            )  # fmt: skip
+        links.add_veth(
+            "host0", bridge=0, mtu=1500, peer="lan0",
+            peer_mac="02:00:00:00:00:09", netns_fd=inside.fd,
+        )  # fmt: skip
         host0 = links.find("host0")
         assert host0 is not None
         links.add_address(host0, IPv4Interface(f"{HOST}/24"))

@@ -1,5 +1,6 @@
 """linux/ against the kernel: links, namespaces, rules, and what is left when a step fails."""
 
+import os
 import threading
 from contextlib import suppress
 from functools import partial
@@ -99,15 +100,18 @@ def test_errors_carry_the_links_name(tmp_path: Path) -> None:
 @isolated
 def test_pair_that_cannot_join_its_bridge_is_removed(tmp_path: Path) -> None:
     links = Links()
-    held = netns.create(tmp_path / "ns", Links)
-    with (tmp_path / "ns").open("rb") as fd, pytest.raises(OSError, match=r".") as failure:
+    held = KernelNamespaces().make()
+    with pytest.raises(OSError, match=r".") as failure:
         links.add_veth(
             "v0", bridge=1, mtu=1500, peer="eth0",
-            peer_mac="02:00:00:00:00:01", netns_fd=fd.fileno(),
+            peer_mac="02:00:00:00:00:01", netns_fd=held.fd,
         )  # fmt: skip
     assert failure.value.filename == "v0"
     assert [link.name for link in links.dump()] == ["lo"]
-    assert [link.name for link in held.dump()] == ["lo"]
+    KernelNamespaces().keep(held, tmp_path / "ns")
+    inside = netns.call_in(tmp_path / "ns", Links)
+    assert [link.name for link in inside.dump()] == ["lo"]
+    inside.close()
     held.close()
     links.close()
     netns.drop(tmp_path / "ns")
@@ -121,12 +125,18 @@ def test_namespace_that_fails_leaves_nothing(tmp_path: Path) -> None:
     own = own_namespace()
     threads = threading.active_count()
     with pytest.raises(OSError, match="no"):
-        netns.create(tmp_path / "ns", refuse)
+        netns.call_in_new(refuse)
+    fd = netns.call_in_new(netns.open_own)
+    with pytest.raises(OSError, match=r".") as failure:
+        netns.keep(9999, tmp_path / "ns")
+    assert failure.value.filename2 == str(tmp_path / "ns")
     assert list(tmp_path.iterdir()) == []
     assert mount.mount_points(tmp_path) == []
-    inside = netns.create(tmp_path / "ns", own_namespace)
+    inside = os.fstat(fd).st_ino
+    netns.keep(fd, tmp_path / "ns")
     with pytest.raises(FileExistsError):
-        netns.create(tmp_path / "ns", refuse)
+        netns.keep(fd, tmp_path / "ns")
+    os.close(fd)
     seen = netns.call_in(tmp_path / "ns", own_namespace)
     assert inside == seen == (tmp_path / "ns").stat().st_ino != own
     assert own_namespace() == own
@@ -185,7 +195,7 @@ class Faulty:
         return call
 
 
-_STEPS = {"add_veth", "set_address", "run", "create", "enter", "generation"}
+_STEPS = {"add_veth", "set_address", "run", "make", "keep", "enter", "generation"}
 
 
 class FaultyNamespaces:
@@ -193,8 +203,11 @@ class FaultyNamespaces:
         self._real: Any = Faulty(KernelNamespaces(), count)
         self._count = count
 
-    def create(self, path: Path) -> Any:
-        return Faulty(self._real.create(path), self._count)
+    def make(self) -> Any:
+        return Faulty(self._real.make(), self._count)
+
+    def keep(self, inside: Any, path: Path) -> None:
+        self._real.keep(inside, path)
 
     def enter(self, path: Path) -> Any:
         return Faulty(self._real.enter(path), self._count)
@@ -257,7 +270,7 @@ def test_connect_fails_at_each_step_and_leaves_nothing(tmp_path: Path) -> None:
     count[:] = [0, 0]
     start()
     steps = count[0]
-    assert steps >= 5
+    assert steps >= 6
     controller.release(owner)
     refused = 0
     for number in range(1, steps + 1):
@@ -274,7 +287,7 @@ def test_connect_fails_at_each_step_and_leaves_nothing(tmp_path: Path) -> None:
         controller.release(owner)
         after = inventory(links, tmp_path / "netns")
         assert _without_links(after) == _without_links(before)
-    assert refused >= 4
+    assert refused >= 5
     controller.shutdown()
 
 

@@ -17,7 +17,7 @@ from pyd_guest.network.drivers.null import NullDriver
 from pyd_guest.network.firewall import Firewall
 from pyd_guest.network.network import predefined
 from pyd_guest.network.ports import Key, Ports
-from pyd_guest.network.sandbox import Sandboxes
+from pyd_guest.network.sandbox import Inside, Sandboxes
 
 
 class Trap:
@@ -195,6 +195,8 @@ class FakeSettings:
 
 
 class FakeInside:
+    fd = -1
+
     def __init__(self, kernel: FakeKernel) -> None:
         self._kernel = kernel
         self._open = True
@@ -212,13 +214,16 @@ class FakeNamespaces:
     def __init__(self, kernel: FakeKernel) -> None:
         self._kernel = kernel
 
-    def create(self, path: Path) -> FakeInside:
+    def make(self) -> FakeInside:
+        self._kernel.trap.step("make")
+        return FakeInside(self._kernel)
+
+    def keep(self, inside: Inside, path: Path) -> None:
         if path in self._kernel.namespaces:
             raise FileExistsError(path)
-        self._kernel.trap.step("create")
+        self._kernel.trap.step("keep")
         path.touch()
         self._kernel.namespaces.add(path)
-        return FakeInside(self._kernel)
 
     def enter(self, path: Path) -> FakeInside:
         self._kernel.trap.step("enter")

@@ -54,23 +54,16 @@ class _Inside(threading.Thread, Generic[_T]):
         return self._results[0]
 
 
-def create(path: Path, act: Callable[[], _T]) -> _T:
-    """Make a namespace that lives at ``path`` and return what ``act`` did inside it.
+def call_in_new(act: Callable[[], _T]) -> _T:
+    """Make a namespace and return what ``act`` did inside it.
 
-    On failure neither namespace nor file is left. What ``act`` opened stays tied to the
-    namespace, which cannot end before it is closed.
+    The namespace lives as long as something that ``act`` opened there, or until ``keep``.
     """
 
     def enter() -> None:
-        check(_unshare(CLONE_NEWNET), path)
-        mount.bind(f"/proc/self/task/{threading.get_native_id()}/ns/net", path)
+        check(_unshare(CLONE_NEWNET))
 
-    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o444))
-    with ExitStack() as undo:
-        undo.callback(drop, path)
-        result = _Inside(enter, act).result()
-        undo.pop_all()
-    return result
+    return _Inside(enter, act).result()
 
 
 def call_in(path: Path, act: Callable[[], _T]) -> _T:
@@ -84,6 +77,23 @@ def call_in(path: Path, act: Callable[[], _T]) -> _T:
             os.close(fd)
 
     return _Inside(enter, act).result()
+
+
+def open_own() -> int:
+    """Return a descriptor of the calling thread's namespace."""
+    return os.open("/proc/thread-self/ns/net", os.O_RDONLY | os.O_CLOEXEC)
+
+
+def keep(fd: int, path: Path) -> None:
+    """Have the namespace of ``fd`` live at ``path``. Raises FileExistsError; leaves no file then.
+
+    It stays until ``drop``.
+    """
+    os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDONLY | os.O_CLOEXEC, 0o444))
+    with ExitStack() as undo:
+        undo.callback(path.unlink)
+        mount.bind(f"/proc/self/fd/{fd}", path)
+        undo.pop_all()
 
 
 def drop(path: Path) -> None:

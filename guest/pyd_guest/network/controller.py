@@ -79,6 +79,14 @@ class Controller:
         for name, driver in self._drivers.items():
             driver.start({key: own for key, own in live.items() if own.network == name})
 
+    def prefetch(self) -> None:
+        """Make a namespace ahead, for the next sandbox, unless there is one.
+
+        Worth 1 to 2 ms of the next start: for a moment when nobody waits, as after the answer to
+        a create. Raises OSError when the kernel refuses; nothing is lost then.
+        """
+        self._sandboxes.prefetch()
+
     def create_sandbox(self, container_id: ContainerId, *, network: str = "bridge") -> Sandbox:
         """Make a container's network namespace, loopback up; ``host`` shares the host's."""
         self._driver(network)
@@ -147,6 +155,7 @@ class Controller:
     def shutdown(self) -> None:
         """Let go of sockets; containers keep their network, bridge and rules stay."""
         with ExitStack() as stack:
+            stack.callback(self._sandboxes.shut_down)
             for driver in self._drivers.values():
                 stack.callback(driver.close)
 

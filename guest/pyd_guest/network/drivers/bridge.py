@@ -160,8 +160,8 @@ class BridgeDriver:
             undo.callback(self._ports.withdraw, published)
             # Made from the address: a neighbour that still knows it needs not ask again.
             mac = mac or "02:42:" + own.ip.packed.hex(":")
-            with self._sandboxes.inside(sandbox) as (inside, netns_fd):
-                self._add_veth(veth, mac, netns_fd)
+            with self._sandboxes.inside(sandbox) as inside:
+                self._add_veth(veth, mac, inside.fd)
                 undo.callback(bridge_device.remove_link, self._links, veth)
                 inside.set_address(INTERFACE, own, pool.gateway)
             self._firewall.publish([Rule(port, own.ip) for port in published])

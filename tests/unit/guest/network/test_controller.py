@@ -108,12 +108,33 @@ def test_sandbox_that_cannot_be_made(kernel: FakeKernel, tmp_path: Path) -> None
     controller = kernel.controller(tmp_path / "netns")
     controller.start({})
     before = kernel.inventory()
-    with failing(kernel.trap, 1), pytest.raises(InternalError, match="network namespace"):
-        controller.create_sandbox(ContainerId(new_id()))
-    assert kernel.inventory() == before
+    for number in (1, 2):
+        with failing(kernel.trap, number), pytest.raises(InternalError, match="network namespace"):
+            controller.create_sandbox(ContainerId(new_id()))
+        assert kernel.inventory() == before
     sandbox = controller.create_sandbox(ContainerId(new_id()))
     with pytest.raises(ConflictError):
         controller.create_sandbox(sandbox.container_id)
+    assert kernel.open_namespaces == 1
+
+
+def test_prefetched_namespace_serves_the_next_sandbox(kernel: FakeKernel, tmp_path: Path) -> None:
+    controller = kernel.controller(tmp_path / "netns")
+    controller.start({})
+    assert steps_of(kernel.trap, controller.prefetch) == ["make"]
+    assert steps_of(kernel.trap, controller.prefetch) == []
+
+    def create() -> None:
+        controller.create_sandbox(ContainerId(new_id()))
+
+    assert steps_of(kernel.trap, create) == ["keep"]
+    assert steps_of(kernel.trap, create) == ["make", "keep"]
+    with failing(kernel.trap, 1), pytest.raises(OSError, match="Input/output"):
+        controller.prefetch()
+    controller.prefetch()
+    assert kernel.open_namespaces == 3
+    controller.shutdown()
+    assert kernel.open_namespaces == 0
 
 
 def test_start_undoes_every_step(kernel: FakeKernel, tmp_path: Path) -> None:
