@@ -43,8 +43,8 @@ def test_ctrl_c_and_ctrl_d_are_the_shells(engine: Engine) -> None:
     argv = [PYD, "run", "-it", "--rm", engine.image, "sh"]
     with on_terminal(argv, engine.environment) as terminal:
         terminal.expect(PROMPT)
-        terminal.send(b"echo sleeping; sleep 600\n")
-        terminal.expect("sleeping\r\n")
+        terminal.send(b"sh -c 'echo slee$((0))ping; exec sleep 600'\n")
+        terminal.expect("slee0ping\r\n")
         terminal.send(CTRL_C)
         terminal.expect(PROMPT)
         terminal.send(b"echo status $?\n")
