@@ -53,7 +53,8 @@ def test_ctrl_c_interrupts_the_program_and_not_the_shell(engine: Engine) -> None
     argv = ["docker", "run", "-it", "--rm", engine.image, "sh"]
     with on_terminal(argv, engine.environment) as terminal:
         terminal.expect(PROMPT)
-        terminal.send(b"echo sleeping; sleep 600\n")
+        # One process prints and sleeps: it has the terminal before its word is seen.
+        terminal.send(b"sh -c 'echo sleeping; exec sleep 600'\n")
         terminal.expect("sleeping\r\n")
         terminal.send(CTRL_C)
         terminal.expect(PROMPT)

@@ -15,6 +15,7 @@ import struct
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any
 
 from docker import DockerClient
 
-from support.inventory import Inventory, settled, take
+from support.inventory import SETTLE_TIMEOUT_S, Inventory, settled, take
 from support.notify import start_and_wait
 from support.sandbox import Sandbox, opened, scratch_base
 
@@ -256,6 +257,16 @@ class Engine(Client):
         self.stop()
         self.start()
 
+    def warm_up(self) -> None:
+        """Run a first container: what is made once with it is not a leak of the first test."""
+        box = self.out("run", "-d", self.image, "true")
+        self.out("wait", box)
+        self.out("rm", box)
+        deadline = time.monotonic() + SETTLE_TIMEOUT_S
+        while self.inventory().mentions(box):
+            assert time.monotonic() < deadline, self.inventory().mentions(box)
+            time.sleep(0.02)
+
     def inventory(self) -> Inventory:
         """Take stock of what the engine has on the machine."""
         assert self.sandbox is not None, "this engine is not the test's own"
@@ -284,8 +295,7 @@ def started(*flags: str, log_level: str = "debug") -> Iterator[Engine]:
             )
             engine.start()
             try:
-                # What is made once, at the first container, is not a leak of the first test.
-                engine.docker("run", "--rm", engine.image, "true")
+                engine.warm_up()
                 yield engine
                 engine.stop()
             finally:

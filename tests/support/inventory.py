@@ -39,6 +39,11 @@ class Inventory:
             lines += [f"- {field.name}: {item}" for item in sorted(old - new)]
         return lines
 
+    def mentions(self, word: str) -> list[str]:
+        """Return everything in which ``word``, say a container's id, appears."""
+        everything = (item for field in fields(self) for item in getattr(self, field.name))
+        return sorted(item for item in everything if word in item)
+
 
 def _mounts(sandbox: Sandbox, root: Path) -> frozenset[str]:
     lines = Path(f"/proc/{sandbox.holder}/mountinfo").read_text().splitlines()
