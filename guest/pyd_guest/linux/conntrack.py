@@ -74,7 +74,9 @@ class Conntrack:
             + nested(_CTA_FILTER, u32(_CTA_FILTER_ORIG_FLAGS, flags))
         )
         answers = self._netlink.dump(Message(_CT_GET, request, subject="udp flows"))
-        flows = [_flow(attributes(answer[len(_NFGENMSG) :])) for answer in answers]
+        entries = [attributes(answer[len(_NFGENMSG) :]) for answer in answers]
+        # Kernels before 5.8 know no filter and return everything.
+        flows = [_flow(entry) for entry in entries if _is_udp(entry)]
         return [flow for flow in flows if flow.port in ports]
 
     def forget(self, flow: Flow) -> None:
@@ -87,6 +89,11 @@ class Conntrack:
         except OSError as error:
             if error.errno != errno.ENOENT:
                 raise
+
+
+def _is_udp(entry: dict[int, bytes]) -> bool:
+    protocol = attributes(attributes(entry[_CTA_TUPLE_ORIG])[_CTA_TUPLE_PROTO])
+    return protocol[_CTA_PROTO_NUM] == bytes([socket.IPPROTO_UDP])
 
 
 def _flow(entry: dict[int, bytes]) -> Flow:

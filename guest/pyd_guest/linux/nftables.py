@@ -7,8 +7,11 @@ namespace of the thread that made the context.
 import ctypes
 import errno
 import os
+import select
+import socket
 import struct
 import threading
+from contextlib import ExitStack, suppress
 
 from pyd_guest.linux.netlink import NETLINK_NETFILTER, Message, Netlink, attributes
 
@@ -20,6 +23,8 @@ _NFT_CTX_OUTPUT_NUMERIC_ALL = (1 << 7) | (1 << 8) | (1 << 9) | (1 << 10)
 _NFNL_SUBSYS_NFTABLES = 10
 _NFT_MSG_GETGEN = 16
 _NFTA_GEN_ID = 1
+_NFNLGRP_NFTABLES = 7
+_EVENT_BYTES = 64 * 1024
 
 
 class Nftables:
@@ -67,6 +72,47 @@ class Nftables:
         request = Message((_NFNL_SUBSYS_NFTABLES << 8) | _NFT_MSG_GETGEN, bytes(4))
         (answer,) = self._netlink.request(request)
         return int(struct.unpack(">I", attributes(answer[4:])[_NFTA_GEN_ID])[0])
+
+
+class Changes:
+    """Tells when anyone, this process included, has changed the ruleset."""
+
+    def __init__(self) -> None:
+        with ExitStack() as undo:
+            self._socket = socket.socket(
+                socket.AF_NETLINK,
+                socket.SOCK_RAW | socket.SOCK_CLOEXEC | socket.SOCK_NONBLOCK,
+                NETLINK_NETFILTER,
+            )
+            undo.callback(self._socket.close)
+            self._socket.bind((0, 1 << (_NFNLGRP_NFTABLES - 1)))
+            self._stopped = os.eventfd(0, os.EFD_CLOEXEC)
+            undo.pop_all()
+
+    def wait(self) -> bool:
+        """Wait for the next changes, many of them at once; return False once stopped."""
+        poll = select.poll()
+        for fd in (self._socket.fileno(), self._stopped):
+            poll.register(fd, select.POLLIN)
+        if self._stopped in dict(poll.poll()):
+            return False
+        with suppress(BlockingIOError):
+            while True:
+                try:
+                    self._socket.recv(_EVENT_BYTES)
+                except OSError as error:
+                    if error.errno != errno.ENOBUFS:  # more than the socket holds: changes, too
+                        raise
+        return True
+
+    def stop(self) -> None:
+        """End the wait, now and from now on."""
+        os.eventfd_write(self._stopped, 1)
+
+    def close(self) -> None:
+        """Close the descriptors; nobody may be waiting."""
+        self._socket.close()
+        os.close(self._stopped)
 
 
 def _load() -> ctypes.CDLL:

@@ -7,7 +7,7 @@ from pathlib import Path
 from pyd_api.errors import UnsupportedError
 from pyd_guest.linux import sysctl
 from pyd_guest.linux.conntrack import Conntrack
-from pyd_guest.linux.nftables import Nftables
+from pyd_guest.linux.nftables import Changes, Nftables
 from pyd_guest.linux.rtnetlink import Links
 from pyd_guest.network.controller import Controller
 from pyd_guest.network.drivers.bridge import BridgeDriver
@@ -49,7 +49,7 @@ def assemble(
                 links=Links(),
                 settings=sysctl,
                 flows=Conntrack(),
-                firewall=Firewall(Nftables(), bridge=bridge),
+                firewall=Firewall(Nftables(), bridge=bridge, changes=Changes()),
                 ports=Ports(bind),
                 sandboxes=sandboxes,
                 avoid=avoid,

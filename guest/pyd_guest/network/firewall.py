@@ -12,11 +12,13 @@
 
 Starting a container adds elements to the maps; the rules never change. What was asked for is
 kept here too: when anyone else has changed any rule (the ruleset's generation tells), the table is
-compared, and made again if it is not as it was.
+compared, and made again if it is not as it was. A thread does so on notice, too: a bridge with
+``route_localnet`` must not be without its guard for long.
 
 Only ints, IPv4 addresses and checked interface names reach the text of a command.
 """
 
+import logging
 import re
 import threading
 from collections.abc import Iterable
@@ -28,6 +30,7 @@ from typing import Protocol
 from pyd_api.errors import InvalidRequestError
 from pyd_guest.network.endpoint import ANY_ADDRESS, PublishedPort
 
+LOG = logging.getLogger(__name__)
 INTERFACE_PATTERN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
 _ELEMENTS = re.compile(r"\n\t\telements = \{([^}]*)\}")
 _PROTOCOL_NUMBERS = {"tcp": "6", "udp": "17", "sctp": "132"}
@@ -41,6 +44,19 @@ class Nft(Protocol):
 
     def generation(self) -> int:
         """Return a number that changes whenever anyone changes any rule."""
+
+    def close(self) -> None:
+        """Free what it holds."""
+
+
+class Changes(Protocol):
+    """Notice of changes to the ruleset; `linux.nftables` has the real one."""
+
+    def wait(self) -> bool:
+        """Wait for the next change; return False once stopped."""
+
+    def stop(self) -> None:
+        """End the wait."""
 
     def close(self) -> None:
         """Free what it holds."""
@@ -80,8 +96,9 @@ class Rule:
 class Firewall:
     """The table of one bridge network."""
 
-    def __init__(self, nft: Nft, *, bridge: str) -> None:
+    def __init__(self, nft: Nft, *, bridge: str, changes: Changes | None = None) -> None:
         self._nft = nft
+        self._changes = changes
         self._bridge = checked_interface(bridge)
         self._table = f"ip pyd-{bridge}"
         self._lock = threading.Lock()
@@ -89,6 +106,7 @@ class Firewall:
         self._static = ""
         self._frame = ""
         self._generation: int | None = None
+        self._watcher: threading.Thread | None = None
 
     def install(self, gateway: IPv4Interface, rules: Iterable[Rule], *, close_router: bool) -> None:
         """Put the table in place of any older one.
@@ -100,6 +118,11 @@ class Firewall:
             self._rules = {(rule.map, rule.key): rule for rule in rules}
             self._static = _static(self._bridge, gateway, close_router=close_router)
             self._rebuild()
+            if self._changes is not None and self._watcher is None:
+                self._watcher = threading.Thread(
+                    target=self._repair, args=(self._changes,), name="firewall", daemon=True
+                )
+                self._watcher.start()
 
     def closes_router(self) -> bool:
         """Tell whether a table of an earlier run closes the router."""
@@ -163,7 +186,21 @@ class Firewall:
 
     def close(self) -> None:
         """Let go of nftables; the table stays, as the containers do."""
+        if self._changes is not None:
+            self._changes.stop()
+            if self._watcher is not None:
+                self._watcher.join()
+            self._changes.close()
+            self._changes = self._watcher = None
         self._nft.close()
+
+    def _repair(self, changes: Changes) -> None:
+        while changes.wait():
+            try:
+                if self.ensure():
+                    LOG.warning("table %s was changed by another program; put back", self._table)
+            except OSError as error:
+                LOG.critical("table %s was changed and cannot be put back: %s", self._table, error)
 
     def _apply(self, commands: Iterable[str]) -> None:
         """Run a change to the elements; when it is refused, make the table anew with it."""

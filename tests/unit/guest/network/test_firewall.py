@@ -2,6 +2,7 @@
 
 import errno
 from ipaddress import IPv4Address, IPv4Interface
+from queue import SimpleQueue
 
 import pytest
 
@@ -165,3 +166,44 @@ def test_dropping_chain_of_another_program_is_found(
     assert firewall.find_blocking_chain() == chain
     nft.refuse = {"list"}
     assert firewall.find_blocking_chain() is None
+
+
+class Notices:
+    """Changes that a test announces."""
+
+    def __init__(self) -> None:
+        self.queue: SimpleQueue[bool] = SimpleQueue()
+        self.closed = False
+
+    def wait(self) -> bool:
+        return self.queue.get()
+
+    def stop(self) -> None:
+        self.queue.put(False)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+def test_notice_of_a_change_repairs_and_says_so(nft: Nft, caplog: pytest.LogCaptureFixture) -> None:
+    notices = Notices()
+    firewall = Firewall(nft, bridge="pyd0", changes=notices)
+    firewall.install(IPv4Interface("172.17.0.1/16"), [rule(80)], close_router=False)
+    nft.frame = "damaged"
+    nft.number += 1
+    notices.queue.put(True)
+    firewall.close()
+    assert nft.frame == "as installed"
+    assert "changed by another program" in caplog.text
+    assert notices.closed
+
+
+def test_notice_that_cannot_be_followed_is_said(nft: Nft, caplog: pytest.LogCaptureFixture) -> None:
+    notices = Notices()
+    firewall = Firewall(nft, bridge="pyd0", changes=notices)
+    firewall.install(IPv4Interface("172.17.0.1/16"), [], close_router=False)
+    nft.refuse = {"generation"}
+    notices.queue.put(True)
+    notices.queue.put(True)
+    firewall.close()
+    assert caplog.text.count("cannot be put back") == 2
