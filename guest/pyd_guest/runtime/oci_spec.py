@@ -4,6 +4,7 @@
 gives one document, and nothing is shared between two documents (checklist I4).
 """
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -202,7 +203,7 @@ def _linux(spec: RuntimeInput) -> Json:
         if readonly:
             linux["readonlyPaths"] = list(readonly)
     if spec.seccomp and spec.seccomp.json and not spec.seccomp.bpf:
-        linux["seccomp"] = dict(spec.seccomp.json)
+        linux["seccomp"] = copy.deepcopy(spec.seccomp.json)
     return linux
 
 

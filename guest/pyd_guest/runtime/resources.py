@@ -58,7 +58,7 @@ class Resources:
 
     def to_oci(self, device_rules: Sequence[Json], *, cgroup_version: int) -> Json:
         """Return ``linux.resources``; ``device_rules`` come first to last as given."""
-        result: Json = {"devices": list(device_rules)}
+        result: Json = {"devices": [dict(rule) for rule in device_rules]}
         if memory := self._memory(cgroup_version):
             result["memory"] = memory
         if cpu := self._cpu():

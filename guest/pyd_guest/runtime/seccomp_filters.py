@@ -77,7 +77,8 @@ class Filters:
 
     def _make(self, capabilities: list[str], runtime: str) -> Seccomp:
         document = seccomp.default_profile(capabilities, self._machine)
-        if runtime != "crun" or self._library is None:
+        known = self._machine in _ARCHITECTURE_NAMES
+        if runtime != "crun" or self._library is None or not known:
             return Seccomp(json=document)
         path = self._cache_dir / f"seccomp-{self._key(document, self._library)}.bpf"
         program = _read(path)
@@ -103,9 +104,7 @@ def compile_default(library: Libseccomp, capabilities: Collection[str], machine:
         rules += [Rule(name, ALLOW, (condition.mask, condition.value)) for condition in conditions]
     if "CAP_SYS_ADMIN" not in capabilities:
         rules.append(Rule("clone3", ERRNO | seccomp.ENOSYS))
-    main = library.compile(
-        ERRNO | seccomp.EPERM, _ARCHITECTURE_NAMES.get(machine, (machine,)), rules
-    )
+    main = library.compile(ERRNO | seccomp.EPERM, _ARCHITECTURE_NAMES[machine], rules)
     missing = [
         profile.NUMBERS[name]
         for name in free
