@@ -60,7 +60,7 @@ def inherit(config: dict[str, object], image: ImageConfigLike) -> None:
     _command(config, image)
     config["User"] = config["User"] or image.user
     config["WorkingDir"] = config["WorkingDir"] or image.working_dir
-    config["Env"] = _environment(config["Env"], image.env)
+    config["Env"] = environment(config["Env"], image.env)
     config["Labels"] = {**(image.labels or {}), **_mapping(config["Labels"])}
     config["ExposedPorts"] = _union(config.get("ExposedPorts"), image.exposed_ports)
     config["Volumes"] = _union(config["Volumes"], image.volumes)
@@ -80,7 +80,8 @@ def _command(config: dict[str, object], image: ImageConfigLike) -> None:
             config["Entrypoint"] = list(image.entrypoint)
 
 
-def _environment(given: object, image: Sequence[str] | None) -> list[str]:
+def environment(given: object, image: Sequence[str] | None) -> list[str]:
+    """Return the request's variables, then those of the image that it does not name."""
     result = [entry for entry in given if isinstance(entry, str)] if isinstance(given, list) else []
     names = {entry.partition("=")[0] for entry in result}
     result.extend(entry for entry in image or () if entry.partition("=")[0] not in names)
