@@ -138,8 +138,11 @@ def test_a_terminal_can_be_attached_again(fresh_engine: Engine) -> None:
     engine = fresh_engine
     engine.out("run", "-dit", "--name", "tty", engine.image, "sh")
     with on_terminal(["docker", "attach", "tty"], engine.environment) as terminal:
+        terminal.send(b"\n")
+        terminal.expect("# ")
         terminal.send(b"kept=yes\n")
-        terminal.expect("kept=yes")
+        terminal.expect("kept=yes\r\n")
+        terminal.expect("# ")
         engine.kill9()
         terminal.wait()
     engine.start()
@@ -199,7 +202,9 @@ def test_after_a_reboot_nothing_runs_and_everything_starts(fresh_engine: Engine)
         subprocess.run(["kill", "-9", str(pid)], check=False)
     clear = (
         f"grep -o ' {engine.folder}/[^ ]*' /proc/self/mounts | sort -r | xargs -r umount -l;"
-        f"rm -rf {engine.folder}/exec; ip link del pyd0; nft flush ruleset"
+        f"rm -rf {engine.folder}/exec; ip link del pyd0; nft flush ruleset;"
+        "echo 0 >/proc/sys/net/ipv4/ip_forward; rmdir /sys/fs/cgroup/pyd/* /sys/fs/cgroup/*/pyd/*"
+        " 2>/dev/null; true"
     )
     engine.sandbox.look("sh", "-c", clear)
     engine.start()
@@ -208,3 +213,39 @@ def test_after_a_reboot_nothing_runs_and_everything_starts(fresh_engine: Engine)
     assert engine.docker("inspect", "gone", check=False).returncode == 1
     engine.out("start", "box")
     assert _state(engine, "box")["Running"]
+
+
+def test_everything_is_killed_at_once(fresh_engine: Engine) -> None:
+    """As when the service's whole cgroup is killed: the exec root and the cgroups are there."""
+    engine = fresh_engine
+    assert engine.sandbox is not None
+    engine.out("run", "-d", "--name", "box", "-p", "28092:80", engine.image, "sleep", "600")
+    engine.out("run", "-d", "--rm", "--name", "gone", engine.image, "sleep", "600")
+    engine.out("run", "-dit", "--name", "tty", engine.image, "sh")
+    engine.kill9()
+    for pid in engine.sandbox.pids():
+        subprocess.run(["kill", "-9", str(pid)], check=False)
+    engine.start()
+    for name in ("box", "tty"):
+        state = _state(engine, name)
+        assert (state["Status"], state["Running"], state["Pid"]) == ("exited", False, 0)
+        assert state["ExitCode"] != 0
+    assert engine.docker("inspect", "gone", check=False).returncode == 1
+    engine.out("start", "box")
+    engine.out("rm", "-f", "box", "tty")
+
+
+def test_a_monitor_that_is_killed_takes_nothing_with_it(fresh_engine: Engine) -> None:
+    engine = fresh_engine
+    assert engine.sandbox is not None
+    box = engine.out("run", "-d", "--name", "box", engine.image, "sleep", "600")
+    lines = {pid: Path(f"/proc/{pid}/cmdline").read_bytes() for pid in engine.sandbox.pids()}
+    monitors = [pid for pid, line in lines.items() if b"conmon" in line and box.encode() in line]
+    assert monitors
+    for pid in monitors:
+        os.kill(pid, 9)
+    # Whatever the engine makes of it, it says so, and removal works.
+    listed = engine.out("ps", "-a", "--filter", "name=box", "--format", "{{.State}}")
+    assert listed in ("running", "exited", "dead")
+    engine.out("rm", "-f", "box")
+    assert engine.containers() == []

@@ -28,7 +28,7 @@ def machine() -> Iterator[Sandbox]:
             if not place.exists():
                 place.mkdir()
                 undo.callback(place.rmdir)
-            own = folder / place.name
+            own = folder / str(place).replace("/", "-")
             own.mkdir()
             sandbox.look("mount", "--bind", str(own), str(place))
         yield sandbox
@@ -37,8 +37,7 @@ def machine() -> Iterator[Sandbox]:
 def _type(sandbox: Sandbox, *words: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "DOCKER_HOST": "unix:///run/pyd/pyd.sock", "MAKEFLAGS": ""}
     return subprocess.run(
-        sandbox.command(*words),
-        cwd=REPOSITORY,
+        sandbox.command("env", "-C", REPOSITORY, *words),
         env=environment,
         stdin=subprocess.DEVNULL,
         capture_output=True,

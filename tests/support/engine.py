@@ -263,9 +263,12 @@ class Engine(Client):
         self.out("wait", box)
         self.out("rm", box)
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
-        while self.inventory().mentions(box):
-            assert time.monotonic() < deadline, self.inventory().mentions(box)
-            time.sleep(0.02)
+        last, now = None, self.inventory()
+        # The kernel takes the link of a dropped namespace away in its own time.
+        while now != last or now.mentions(box):
+            assert time.monotonic() < deadline, now.differences(last or now)
+            time.sleep(0.3)
+            last, now = now, self.inventory()
 
     def inventory(self) -> Inventory:
         """Take stock of what the engine has on the machine."""
