@@ -97,3 +97,8 @@ class ContainerSpec:
     security: SecuritySpec = field(default_factory=SecuritySpec)
     resources: Resources = field(default_factory=Resources)
     warnings: tuple[str, ...] = ()
+
+    @property
+    def ends_with_its_client(self) -> bool:
+        """Whether stdin ends with the first client's; a terminal outlives every client."""
+        return self.stdin_once and not self.tty

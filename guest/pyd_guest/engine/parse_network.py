@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 
 from pyd_api.errors import InvalidRequestError, NotFoundError, UnsupportedError
+from pyd_guest.engine import wire
 from pyd_guest.engine.container_spec import NetworkSpec
 from pyd_guest.engine.parse_process import strings, text
 from pyd_guest.network.endpoint import PortRequest
@@ -88,7 +89,8 @@ def check_endpoints(networking: object, mode: str) -> None:
             "invalid JSON: json: cannot unmarshal into Go struct field"
             " .NetworkingConfig.EndpointsConfig of type map[string]*network.EndpointSettings"
         )
-    for name, settings in endpoints.items():
+    for key, settings in endpoints.items():
+        name = wire.string(key, "")
         if name not in (mode, "default") and name not in _PLAIN_MODES:
             raise NotFoundError(f"network {name} not found")
         if name not in (mode, "default"):

@@ -23,7 +23,7 @@ def parse(text: str) -> int:
         number = int(text)
         if 0 < number <= _RT_MAX:
             return number
-        raise InvalidRequestError(f"invalid signal: {text}")
+        raise InvalidRequestError(f"the linux daemon does not support signal {text}")
     name = text.upper().removeprefix("SIG")
     if name in _NAMES:
         return _NAMES[name]

@@ -107,7 +107,8 @@ def mapping(item: Decoder, go_type: str) -> Decoder:
             return None
         if not isinstance(value, dict):
             raise mismatch(value, path, go_type)
-        read = {string(key, path): item(entry, f"{path}.{key}") for key, entry in value.items()}
+        named = ((string(key, path), entry) for key, entry in value.items())
+        read = {key: item(entry, f"{path}.{key}") for key, entry in named}
         return {key: read[key] for key in sorted(read)}
 
     return decode
