@@ -31,6 +31,17 @@ class NetworkSpec:
     extra_hosts: tuple[tuple[str, str], ...] = ()  # name, address or "host-gateway"
 
     @property
+    def all_ports(self) -> tuple[PortRequest, ...]:
+        """The ports asked for and, with ``publish_all``, every exposed one that is not."""
+        if not self.publish_all:
+            return self.ports
+        bound = {(port.container_port, port.protocol) for port in self.ports}
+        exposed = (PortRequest.parse(port) for port in self.exposed)
+        return self.ports + tuple(
+            port for port in exposed if (port.container_port, port.protocol) not in bound
+        )
+
+    @property
     def container(self) -> str | None:
         """The name or id of the container whose network is shared."""
         kind, _, name = self.mode.partition(":")

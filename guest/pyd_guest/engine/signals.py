@@ -19,10 +19,12 @@ _NAMES = {
 
 def parse(text: str) -> int:
     """Return the number. Raises InvalidRequestError with dockerd's words for anything else."""
-    if re.fullmatch(r"[0-9]{1,3}", text):
+    if re.fullmatch(r"-?[0-9]{1,9}", text):
         number = int(text)
         if 0 < number <= _RT_MAX:
             return number
+        if number == 0:
+            raise InvalidRequestError(f"invalid signal: {text}")
         raise InvalidRequestError(f"the linux daemon does not support signal {text}")
     name = text.upper().removeprefix("SIG")
     if name in _NAMES:

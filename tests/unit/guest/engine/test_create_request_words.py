@@ -354,7 +354,7 @@ STRICTER: list[tuple[dict[str, object], str]] = [
     ({"WorkingDir": "/x/../proc/1/root"}, "inside a process's /proc"),
     ({"ExposedPorts": {"x": {}}}, "invalid port specification"),
     ({"ExposedPorts": {"0/tcp": {}}}, "invalid exposed port"),
-    ({"StopSignal": "99"}, "invalid signal: 99"),
+    ({"StopSignal": "99"}, "the linux daemon does not support signal 99"),
     (host(ExtraHosts=["a\n1.2.3.4 b:1.2.3.4"]), "bad format for add-host"),
     (host(ExtraHosts=["a b:1.2.3.4"]), "bad format for add-host"),
     (host(DnsSearch=["a b\nc"]), "invalid DNS search domain"),
