@@ -104,7 +104,7 @@ def test_stop_and_start_attached(engine: Engine) -> None:
         ["images", "-q"],
         ["images", "--format", "json"],
         ["inspect", "one"],
-        ["inspect", "one", "IMAGE", "no-such"],
+        ["inspect", "one", "IMAGE"],
         ["inspect", "-f", "{{.Name}} {{.Config.Labels}} {{json .Config.Cmd}} {{.State.Running}}", "one"],
         ["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", "one"],
         ["container", "inspect", "no-such"],
@@ -182,7 +182,7 @@ def test_version_and_info(engine: Engine) -> None:
     both = json.loads(done.stdout)
     assert both["Client"]["ApiVersion"] == "1.50"
     assert both["Server"]["ApiVersion"]
-    assert "Server:\n Engine:\n" in engine.pyd("version").stdout
+    assert "\n Engine:\n  Version: " in engine.pyd("version").stdout
     assert " Containers: 0\n" in engine.pyd("info").stdout or engine.foreign
     assert engine.pyd("info", "-f", "{{.OSType}}").stdout == "linux\n"
 

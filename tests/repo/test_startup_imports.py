@@ -72,14 +72,14 @@ def heavy(modules: set[str], banned: frozenset[str]) -> set[str]:
 
 @pytest.mark.parametrize("words", [["ps"], ["ps", "-aq"], ["images"]])
 def test_a_listing_imports_next_to_nothing(engine: str, words: list[str]) -> None:
-    modules = imported(f"from pyd_host.cli.app import main; main({words})", engine)
+    modules = imported(f"from pyd_host.cli.app import run; run({words})", engine)
     assert not heavy(modules, HEAVY)
     assert "pyd_host.cli.template" not in modules
     assert len(modules) <= MODULES_MAX, sorted(modules)
 
 
 def test_version_imports_no_metadata_reader(engine: str) -> None:
-    modules = imported("from pyd_host.cli.app import main; main(['--version'])", engine)
+    modules = imported("from pyd_host.cli.app import run; run(['--version'])", engine)
     assert not heavy(modules, HEAVY)
 
 

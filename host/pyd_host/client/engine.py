@@ -31,6 +31,20 @@ def escape(text: str, safe: bytes = b"") -> str:
     return "".join(chr(c) if c in _SAFE or c in safe else f"%{c:02X}" for c in raw)
 
 
+def segment(name: str, safe: bytes = b"") -> str:
+    """Encode a name or id for a path. Raises InvalidRequestError for an empty one."""
+    if not name:
+        from pyd_api.errors import InvalidRequestError
+
+        raise InvalidRequestError("invalid container name or ID: value is empty")
+    return escape(name, safe)
+
+
+def image_segment(name: str) -> str:
+    """Encode an image's name for a path, where its slashes stay."""
+    return segment(name, b"/:@")
+
+
 def encode_query(query: Query) -> str:
     """Write a query string; None is left out, truths become 1 and 0, filters become JSON."""
     parts: list[str] = []

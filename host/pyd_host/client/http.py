@@ -81,10 +81,18 @@ class Connection:
             return
         self._socket.sendall(head)
         if body is not None:
-            for piece in body:
-                if piece:
-                    self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
-            self._socket.sendall(b"0\r\n\r\n")
+            self._send_chunks(body)
+
+    def _send_chunks(self, body: Iterable[bytes]) -> None:
+        """Send until the end of the body, or until the engine, having answered, hangs up."""
+        for piece in body:
+            if not piece:
+                continue
+            try:
+                self._socket.sendall(b"%x\r\n%b\r\n" % (len(piece), piece))
+            except (BrokenPipeError, ConnectionResetError):
+                return  # the answer says why
+        self._socket.sendall(b"0\r\n\r\n")
 
     def response(self) -> Response:
         """Read the head of the answer. Raises ConnectionLostError."""

@@ -37,7 +37,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEngine]:
 @pytest.fixture
 def pyd(capfd: pytest.CaptureFixture[str]) -> Callable[..., Done]:
     def run(*words: str) -> Done:
-        status = app.main(list(words))
+        status = app.run(list(words))
         out, err = capfd.readouterr()
         return Done(status, out, err)
 

@@ -9,9 +9,15 @@ from contextlib import closing
 
 import pytest
 
-from pyd_api.errors import ConflictError, InternalError, NotFoundError, UnavailableError
+from pyd_api.errors import (
+    ConflictError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    UnavailableError,
+)
 from pyd_host.client.address import parse_address
-from pyd_host.client.engine import Engine, encode_query, escape
+from pyd_host.client.engine import Engine, encode_query, escape, segment
 from pyd_host.client.http import Connection, ConnectionLostError
 from unit.host.scripted import Request, ScriptedEngine, answer
 
@@ -254,3 +260,27 @@ def test_bad_addresses(text: str) -> None:
     with pytest.raises(PydError) as caught:
         parse_address(text)
     assert caught.value.hint
+
+
+def test_an_upload_refused_half_way_still_gets_its_answer(
+    pair: tuple[Connection, socket.socket],
+) -> None:
+    connection, theirs = pair
+
+    def refuse() -> None:
+        theirs.recv(1000)
+        theirs.sendall(answer(400, {"message": "no archive"}))
+        theirs.close()
+
+    thread = threading.Thread(target=refuse)
+    thread.start()
+    connection.send("POST", "/load", {}, iter(lambda: b"x" * 65536, b""))  # without end
+    thread.join(5)
+    assert connection.response().status == 400
+
+
+def test_an_empty_name_never_becomes_a_path() -> None:
+    with pytest.raises(InvalidRequestError, match="value is empty"):
+        segment("")
+    assert segment("..") == ".."
+    assert segment("a/../b?c#d") == "a%2F..%2Fb%3Fc%23d"

@@ -11,7 +11,7 @@ from pyd_host.cli.container.session import (
 from pyd_host.cli.container.wait import begin_wait
 from pyd_host.cli.errors import PlainError
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Attach and leave with the container's status."""
     engine, values = call.engine, call.values
-    container: Container = engine.get(f"/containers/{escape(call.arguments[0])}/json")
+    container: Container = engine.get(f"/containers/{segment(call.arguments[0])}/json")
     state = container["State"]
     if not state["Running"]:
         raise PlainError("You cannot attach to a stopped container, start it first")

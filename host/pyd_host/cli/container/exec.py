@@ -4,7 +4,7 @@ from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.environment import read_environment
 from pyd_host.cli.container.session import Session, check_terminal, detach_keys, left_running
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def run(call: Invocation) -> int:
         "WorkingDir": values.text("workdir"),
         "Cmd": command,
     }
-    created: Created = engine.post(f"/containers/{escape(name)}/exec", body=body)
+    created: Created = engine.post(f"/containers/{segment(name)}/exec", body=body)
     path = f"/exec/{created['Id']}"
     start = {"Detach": detached, "Tty": tty}
     if detached:

@@ -3,7 +3,7 @@
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.several import each
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 
 def run(call: Invocation) -> int:
@@ -11,7 +11,7 @@ def run(call: Invocation) -> int:
     query = {"signal": call.values.text("signal") or None}
 
     def kill(name: str) -> str:
-        call.engine.post(f"/containers/{escape(name)}/kill", query)
+        call.engine.post(f"/containers/{segment(name)}/kill", query)
         return name
 
     return each(call.arguments, kill)

@@ -3,7 +3,7 @@
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.flags import Flag
 from pyd_host.cli.times import parse_time
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 from pyd_host.client.output import MULTIPLEXED_STREAM, RAW_STREAM, output_for
 
 TYPE_CHECKING = False
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 def run(call: Invocation) -> int:
     """Print the log; standard error's part to standard error."""
     values, engine = call.values, call.engine
-    path = f"/containers/{escape(call.arguments[0])}"
+    path = f"/containers/{segment(call.arguments[0])}"
     response = engine.request(
         "GET",
         f"{path}/logs",

@@ -3,7 +3,7 @@
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.several import each
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 
 def run(call: Invocation) -> int:
@@ -23,7 +23,7 @@ def run(call: Invocation) -> int:
         nonlocal missing
         name = name.removeprefix("/")
         try:
-            call.engine.delete(f"/containers/{escape(name)}", query)
+            call.engine.delete(f"/containers/{segment(name)}", query)
         except NotFoundError:
             missing = True
             raise

@@ -8,7 +8,7 @@ from pyd_host.cli.container.session import Session, check_terminal, detach_keys,
 from pyd_host.cli.container.wait import begin_wait
 from pyd_host.cli.errors import PlainError
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def run(call: Invocation) -> int:
     failed = []
     for name in call.arguments:
         try:
-            call.engine.post(f"/containers/{escape(name)}/start", _query(call))
+            call.engine.post(f"/containers/{segment(name)}/start", _query(call))
         except PydError as error:
             if error.hint:
                 raise
@@ -45,7 +45,7 @@ def _query(call: Invocation) -> dict[str, str | None]:
 
 def _attached(call: Invocation, name: str) -> int:
     engine, values = call.engine, call.values
-    container: Container = engine.get(f"/containers/{escape(name)}/json")
+    container: Container = engine.get(f"/containers/{segment(name)}/json")
     path = f"/containers/{container['Id']}"
     tty = container["Config"]["Tty"]
     stdin = values.flag("interactive") and container["Config"]["OpenStdin"]

@@ -3,7 +3,7 @@
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.several import each
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import segment
 
 
 def run(call: Invocation) -> int:
@@ -14,7 +14,7 @@ def run(call: Invocation) -> int:
     query = {"signal": values.text("signal") or None, "t": timeout if given else None}
 
     def stop(name: str) -> str:
-        call.engine.post(f"/containers/{escape(name)}/stop", query)
+        call.engine.post(f"/containers/{segment(name)}/stop", query)
         return name
 
     return each(call.arguments, stop)

@@ -2,7 +2,7 @@
 
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.container.several import each
-from pyd_host.client.engine import Engine, escape
+from pyd_host.client.engine import Engine, segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ def begin_wait(engine: Engine, container_id: str, condition: str) -> "Callable[[
 
     The engine answers with the head at once, so the end cannot be missed however soon it comes.
     """
-    path = f"/containers/{escape(container_id)}/wait"
+    path = f"/containers/{segment(container_id)}/wait"
     response = engine.submit(path, {"condition": condition} if condition else None)
 
     def result() -> "Waited":

@@ -5,7 +5,7 @@ import sys
 from pyd_api.errors import NotFoundError, PydError
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.flags import Flag
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import image_segment
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ def run(call: Invocation) -> int:
     for name in call.arguments:
         try:
             done: list[DeletedImage] | None = call.engine.delete(
-                f"/images/{escape(name, b'/:@')}", query
+                f"/images/{image_segment(name)}", query
             )
         except PydError as error:
             if error.hint:

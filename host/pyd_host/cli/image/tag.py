@@ -4,7 +4,7 @@ from pyd_api.errors import InvalidRequestError
 from pyd_api.reference import Reference
 from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.errors import PlainError
-from pyd_host.client.engine import escape
+from pyd_host.client.engine import image_segment
 
 
 def run(call: Invocation) -> int:
@@ -18,7 +18,7 @@ def run(call: Invocation) -> int:
     if reference.digest is not None:
         raise PlainError("refusing to create a tag with a digest reference")
     call.engine.post(
-        f"/images/{escape(source, b'/:@')}/tag",
+        f"/images/{image_segment(source)}/tag",
         {"repo": reference.familiar_name, "tag": reference.tag},
     )
     return 0

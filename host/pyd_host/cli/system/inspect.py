@@ -9,7 +9,7 @@ from pyd_host.cli.command import Command, Invocation
 from pyd_host.cli.errors import PlainError
 from pyd_host.cli.flags import Flag
 from pyd_host.cli.nulls import with_types
-from pyd_host.client.engine import Engine, escape
+from pyd_host.client.engine import Engine, image_segment, segment
 
 _TYPES = ("container", "image")
 _DOCKER_TYPES = ("config", "network", "node", "plugin", "secret", "service", "task", "volume")
@@ -20,11 +20,11 @@ Find = Callable[[str], object]
 
 def _container(engine: Engine, *, size: bool) -> Find:
     query = {"size": True if size else None}
-    return lambda name: engine.get(f"/containers/{escape(name.removeprefix('/'))}/json", query)
+    return lambda name: engine.get(f"/containers/{segment(name.removeprefix('/'))}/json", query)
 
 
 def _image(engine: Engine) -> Find:
-    return lambda name: engine.get(f"/images/{escape(name, b'/:@')}/json")
+    return lambda name: engine.get(f"/images/{image_segment(name)}/json")
 
 
 def _either(*finds: Find) -> Find:
