@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from pyd_api.errors import InvalidRequestError
+from pyd_guest.snapshots.trees import remove_tree
 from pyd_guest.snapshots.unpack import OutOfSpaceError, unpack
 from support.tarballs import Member, digest, directory, hard_link, header, link, padded, tar
 
@@ -56,6 +57,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
     yield place
     os.umask(before)
     assert place.safe()
+    fd = os.open(place.root.parent, os.O_RDONLY)
+    remove_tree(fd, "layer")  # too deep for pytest's own removal
+    os.close(fd)
 
 
 def is_whiteout(path: Path) -> bool:

@@ -48,5 +48,4 @@ def add_flat(
         image = NewImage(data, parse_config(data), image_id(data), tags)
         with images.claim([staged.layer.chain_id]) as missing:
             images.commit([image], Parts([staged], [archive]) if missing else Parts())
-    images.snapshots.warm(staged.layer.chain_id)
     return image.id

@@ -102,8 +102,6 @@ def _commit(
             if (owner := images.tag_owner(tag)) is not None and owner != image.id
         }
         images.commit(new, Parts(staged, list(blobs.values())))
-    for image in new:
-        images.snapshots.warm(image.config.top)
     return moved
 
 

@@ -81,7 +81,6 @@ def pull(
         _fetch_all(images, repository, new, manifest, own, progress)
     finally:
         repository.close()
-    images.snapshots.warm(config.top)
     _report(images, new, reference, progress, changed=changed, platform=platform)
 
 

@@ -9,7 +9,7 @@ leaves has no row, and `recover` removes it.
 import re
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import Protocol
@@ -210,6 +210,9 @@ class Images:
             layers.drop(short)
         for image in images:
             self._configs[image.id] = image.config
+            # The images are there; what fails here is tried again by the first container.
+            with suppress(OSError):
+                self.snapshots.warm(image.config.top)
 
     def _sync(self, parts: Parts) -> None:
         if parts.layers:
