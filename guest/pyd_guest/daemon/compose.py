@@ -141,6 +141,7 @@ def engine(config: Config) -> Iterator[Engine]:
             publish=published.publish,
             background=background,
             quicken=lambda: _later(quickener, cgroup.quicken),
+            prefetch=lambda: _later(background, network.prefetch),
             init=installed.init,
             cgroup_parent=CGROUP_PARENT,
         )
@@ -172,7 +173,15 @@ def _begin(parts: Parts, own: Containers, store: Images, network: Controller) ->
 
 
 def _later(executor: ThreadPoolExecutor, call: Callable[[], None]) -> None:
-    executor.submit(call)
+    """Run a call that only saves time: a failure costs that time and is told."""
+
+    def guarded() -> None:
+        try:
+            call()
+        except OSError as error:
+            _log.warning("a preparation failed: %s", error)
+
+    executor.submit(guarded)
 
 
 def _runtime_name(config: Config) -> RuntimeName | None:

@@ -48,7 +48,9 @@ def write(parts: Parts, container: Container, sandbox: Sandbox | None) -> None:
 
 def _init(parts: Parts) -> Path:
     if parts.init is None:
-        raise InvalidRequestError("no init for containers is installed: tini or catatonit")
+        raise InvalidRequestError(
+            "no static init for containers is installed: tini-static or catatonit"
+        )
     return parts.init
 
 

@@ -47,7 +47,7 @@ def attach(container: Container, bundle: Path) -> Attachment:
         container.id,
         container.spec.tty,
         container.spec.open_stdin,
-        container.spec.stdin_once,
+        container.spec.ends_with_its_client,
         console,
     )
 

@@ -8,7 +8,13 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from typing import Any
 
-from pyd_api.errors import ConflictError, InvalidRequestError, NotModifiedError, UnsupportedError
+from pyd_api.errors import (
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    NotModifiedError,
+    UnsupportedError,
+)
 from pyd_api.ids import ContainerId, ImageId
 from pyd_guest.engine import console, ending, removal
 from pyd_guest.engine import create as creating
@@ -103,7 +109,11 @@ class Containers:
 
     def kill(self, ref: str, signal: str | None) -> None:
         """Send a signal."""
-        stopping.kill(self._parts, self._parts.index.get(ref), signal, called=ref)
+        try:
+            container = self._parts.index.get(ref)
+        except NotFoundError as error:
+            raise NotFoundError(f"cannot kill container: {ref[:256]}: {error}") from error
+        stopping.kill(self._parts, container, signal, called=ref)
 
     def remove(self, ref: str, *, force: bool, volumes: bool, link: bool) -> None:
         """Remove it; ``volumes`` is met by there being none."""

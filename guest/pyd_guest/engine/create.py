@@ -64,13 +64,14 @@ def create(
         undo.pop_all()
     parts.index.add(container)
     announce(parts, container, "create")
+    parts.prefetch()
     return CreateResult(container_id, list(spec.warnings))
 
 
 def _image(parts: Parts, body: Mapping[str, object], platform: str | None) -> Image:
     name = next((value for key, value in body.items() if key.lower() == "image"), None)
     if not isinstance(name, str) or not name:
-        raise InvalidRequestError("no image was named to create the container from")
+        raise InvalidRequestError("no command specified: no image was named")
     image = parts.images.get(name)
     if platform:
         _check_platform(name, image, platform)

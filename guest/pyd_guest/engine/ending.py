@@ -20,6 +20,7 @@ from pyd_guest.engine import removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Exited, Running
 from pyd_guest.engine.parts import Parts
+from pyd_guest.engine.stages import stage
 from pyd_guest.engine.times import now_ns
 from pyd_guest.engine.waiting import WaitResult
 from pyd_guest.linux.mount import unmount
@@ -64,7 +65,8 @@ def _read_exit(parts: Parts, container: Container, state: Running) -> Exited | N
 
 
 def _settle(parts: Parts, container: Container, was: Running, exited: Exited) -> None:
-    parts.network.release(container.id)
+    with stage(container.id, "release"):
+        parts.network.release(container.id)
     container.state = exited
     removes_itself = container.spec.auto_remove and not container.removing
     if not removes_itself:  # otherwise the row goes in a moment
@@ -76,11 +78,13 @@ def _settle(parts: Parts, container: Container, was: Running, exited: Exited) ->
         parts, container, "die", exitCode=str(exited.exit_code), execDuration=str(max(seconds, 0))
     )
     if removes_itself:
-        _unmount(parts, container.id)
+        with stage(container.id, "unmount"):
+            _unmount(parts, container.id)
     container.cleanup = parts.background.submit(clean, parts, container)
     container.waits.exited(WaitResult(exited.exit_code))
     if removes_itself:
-        removal.remove_ended(parts, container)
+        with stage(container.id, "remove"):
+            removal.remove_ended(parts, container)
 
 
 def clean(parts: Parts, container: Container) -> None:

@@ -95,7 +95,11 @@ class Execs:
         ready: Future[socket.socket] = Future()
         ready.set_result(console)
         return Attachment(
-            session.id, session.tty, session.spec.attach_stdin, stdin_once=True, console=ready
+            session.id,
+            session.tty,
+            session.spec.attach_stdin,
+            stdin_once=not session.tty,
+            console=ready,
         )
 
     def _run(
@@ -113,7 +117,7 @@ class Execs:
                 container.id,
                 session.id,
                 directory,
-                stdio=Stdio(session.tty, session.spec.attach_stdin, leave_stdin_open=False),
+                stdio=Stdio(session.tty, session.spec.attach_stdin, leave_stdin_open=session.tty),
                 attach=not detach,
             )
         except RuntimeFailedError as error:

@@ -12,6 +12,8 @@ NOT_EXECUTABLE: Final = 126
 FAILED: Final = 128
 
 _NOT_FOUND_WORDS: Final = ("executable file not found", "no such file or directory")
+_ABOUT_PROGRAM: Final = ("open executable", "access executable", "exec: ")
+_REFUSED: Final = ("permission denied", "not permitted", "is a directory")
 _NOT_EXECUTABLE_WORDS: Final = ("permission denied", "is a directory", "exec format error")
 
 
@@ -19,13 +21,13 @@ def in_dockers_words(message: str, argv: Sequence[str]) -> str:
     """Rephrase what crun or runc said about starting ``argv``."""
     program = argv[0] if argv else ""
     said = message.lower()
+    if "/" in program and ("not found" in said or "no such file" in said):
+        return f'exec: "{program}": stat {program}: no such file or directory'
     if "executable file" in said and "not found" in said:
         return f'exec: "{program}": executable file not found in $PATH'
-    if "open executable" in said or "exec: " in said or "access executable" in said:
-        if "no such file" in said:
-            return f'exec: "{program}": no such file or directory'
-        if "permission denied" in said or "not permitted" in said or "is a directory" in said:
-            return f'exec: "{program}": permission denied'
+    about_program = any(words in said for words in _ABOUT_PROGRAM)
+    if about_program and any(words in said for words in _REFUSED):
+        return f'exec: "{program}": permission denied'
     return message
 
 

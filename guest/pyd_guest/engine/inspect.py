@@ -77,7 +77,7 @@ def summary(parts: Parts, container: Container, *, size: bool) -> Json:
         "Names": [f"/{container.name}"],
         "Image": container.image_name,
         "ImageID": container.image_id,
-        "Command": " ".join(spec.argv),
+        "Command": " ".join(f"'{word}'" if " " in word else word for word in spec.argv),
         "Created": container.created_ns // 10**9,
         "Ports": _port_rows(container, endpoint),
         "Labels": dict(container.labels),
@@ -119,6 +119,7 @@ def _state(state: State) -> Json:
             pass
         case Running():
             status, pid, started = "running", state.process.pid, rfc3339(state.started_ns)
+            finished = rfc3339(state.last_finished_ns) if state.last_finished_ns else NEVER
         case Exited(code, started_ns, finished_ns, oom, error):
             status, started, finished = "exited", rfc3339(started_ns), rfc3339(finished_ns)
     return {
@@ -181,7 +182,7 @@ def _networks(parts: Parts, container: Container, endpoint: Endpoint | None) -> 
             "MacAddress": endpoint.mac if endpoint else "",
             "DriverOpts": None,
             "GwPriority": 0,
-            "NetworkID": known.get(name, "") if endpoint else "",
+            "NetworkID": known.get(name, "") if not isinstance(container.state, Created) else "",
             "EndpointID": endpoint.endpoint_id if endpoint else "",
             "Gateway": str(endpoint.gateway) if endpoint and endpoint.gateway else "",
             "IPAddress": str(address.ip) if address else "",

@@ -42,6 +42,7 @@ class Running:
     monitor: ProcessIdentity
     started_ns: int
     endpoint: Endpoint | None
+    last_finished_ns: int | None = None  # of the run before this one
 
 
 @dataclass(frozen=True, slots=True)

@@ -137,7 +137,8 @@ class Parts:
     watcher: Watcher
     publish: Publish
     background: ThreadPoolExecutor
-    quicken: Callable[[], None]
+    quicken: Callable[[], None]  # both return at once and work in the background
+    prefetch: Callable[[], None]
     init: Path | None
     cgroup_parent: str
 

@@ -1,4 +1,4 @@
-"""How long each step of a start took, one debug line each; `make bench` reads them.
+"""How long each step of a start or an end took, one debug line each; `make bench` reads them.
 
 ``stage container=<id> name=<step> ms=<float>``
 """

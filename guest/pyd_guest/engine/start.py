@@ -12,7 +12,13 @@ process goes: a daemon killed in between finds the container waiting and lets it
 
 from contextlib import ExitStack
 
-from pyd_api.errors import ConflictError, InvalidRequestError, NotModifiedError, PydError
+from pyd_api.errors import (
+    ConflictError,
+    InternalError,
+    InvalidRequestError,
+    NotModifiedError,
+    PydError,
+)
 from pyd_guest.engine import bundle, console, ending, failures, files, removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Created, Exited, Running
@@ -55,6 +61,7 @@ def start(parts: Parts, container: Container) -> None:
 
 def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
     own, spec = container.id, container.spec
+    parts.quicken()  # once more: a client may have taken its time since the create
     before = container.state
     assert not isinstance(before, Running)  # noqa: S101 - checked by the caller, for the types
     directory = parts.paths.bundle(own)
@@ -75,7 +82,13 @@ def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
         undo.callback(ending.forget_exit, parts, own)
         undo.callback(parts.runtime(spec.runtime).delete, own)
         monitored = _create(parts, container)
-    running = Running(monitored.process, monitored.monitor, now_ns(), endpoint)
+    running = Running(
+        monitored.process,
+        monitored.monitor,
+        now_ns(),
+        endpoint,
+        before.finished_ns if isinstance(before, Exited) else None,
+    )
     with stage(own, "console"):
         console.connect(container, directory)
     with stage(own, "commit"):
@@ -91,14 +104,17 @@ def _connect(parts: Parts, container: Container) -> tuple[Sandbox | None, Endpoi
     wanted = container.spec.network
     if wanted.container is not None:
         return None, None
-    sandbox = parts.network.create_sandbox(container.id, network=wanted.mode)
-    endpoint = parts.network.connect(
-        sandbox,
-        network=wanted.mode,
-        name=container.name,
-        ports=wanted.ports,
-        mac=wanted.mac_address,
-    )
+    try:
+        sandbox = parts.network.create_sandbox(container.id, network=wanted.mode)
+        endpoint = parts.network.connect(
+            sandbox,
+            network=wanted.mode,
+            name=container.name,
+            ports=wanted.all_ports,
+            mac=wanted.mac_address,
+        )
+    except InternalError as error:
+        raise InternalError(f"failed to set up container networking: {error}") from error
     return sandbox, endpoint
 
 
@@ -107,7 +123,7 @@ def _create(parts: Parts, container: Container) -> Monitored:
     stdio = Stdio(
         terminal=spec.tty,
         stdin=spec.open_stdin,
-        leave_stdin_open=not spec.stdin_once,
+        leave_stdin_open=not spec.ends_with_its_client,
     )
     log = parts.paths.log(container.id) if spec.log_driver != "none" else None
     try:

@@ -7,7 +7,7 @@ import signal
 from concurrent.futures import Future
 from contextlib import suppress
 
-from pyd_api.errors import ConflictError, InternalError, NotModifiedError
+from pyd_api.errors import ConflictError, InternalError, InvalidRequestError, NotModifiedError
 from pyd_guest.engine import signals
 from pyd_guest.engine.announce import announce
 from pyd_guest.engine.model import Container, Running
@@ -43,8 +43,11 @@ def kill(parts: Parts, container: Container, signal_name: str | None, *, called:
     """
     try:
         number = signals.parse(signal_name or "KILL")
-    except Exception as error:
-        raise type(error)(f"cannot kill container: {called}: {error}") from error
+    except InvalidRequestError as error:
+        reason = error.message
+        if signal_name and signal_name.strip("0").isdigit():
+            reason = f"the linux daemon does not support signal {signal_name}"
+        raise InvalidRequestError(f"cannot kill container: {called}: {reason}") from error
     end = container.waits.next_exit()
     if not _signal(parts, container, number):
         end.cancel()

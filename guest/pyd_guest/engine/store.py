@@ -94,13 +94,14 @@ def _dump_state(state: State) -> str:
     match state:
         case Created():
             fields: dict[str, Any] = {"kind": "created", **asdict(state)}
-        case Running(process, monitor, started_ns, endpoint):
+        case Running(process, monitor, started_ns, endpoint, last_finished_ns):
             fields = {
                 "kind": "running",
                 "process": [process.pid, process.start_ticks],
                 "monitor": [monitor.pid, monitor.start_ticks],
                 "started_ns": started_ns,
                 "endpoint": endpoint.to_json() if endpoint else None,
+                "last_finished_ns": last_finished_ns,
             }
         case Exited():
             fields = {"kind": "exited", **asdict(state)}
@@ -120,6 +121,7 @@ def _load_state(fields: Mapping[str, Any]) -> State:
                 ProcessIdentity(*values["monitor"]),
                 values["started_ns"],
                 Endpoint.from_json(values["endpoint"]) if values["endpoint"] else None,
+                values["last_finished_ns"],
             )
         case "exited":
             return Exited(**values)

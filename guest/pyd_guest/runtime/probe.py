@@ -25,7 +25,7 @@ class Installed:
     runtimes: tuple[Executable, ...]
     conmon: Path
     conmon_version: str
-    init: Path | None  # for --init
+    init: Path | None  # for --init; static, since it runs on top of any image
 
 
 def probe(spawner: Spawner, wanted: RuntimeName | None) -> Installed:
@@ -49,7 +49,7 @@ def probe(spawner: Spawner, wanted: RuntimeName | None) -> Installed:
         runtimes=tuple(found.values()),
         conmon=conmon,
         conmon_version=version[1] if version else "unknown",
-        init=_which("tini") or _which("catatonit"),
+        init=_which("tini-static") or _which("catatonit"),
     )
 
 
