@@ -74,7 +74,10 @@ class ScriptedEngine:
                 self.requests.append(request)
                 reply = self._find(request)
                 if not isinstance(reply, bytes):
-                    result = reply(request, client)
+                    try:
+                        result = reply(request, client)
+                    except OSError:  # the client has left in the middle, as it may
+                        return
                     if result is None:
                         return
                     reply = result
