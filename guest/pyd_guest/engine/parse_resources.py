@@ -48,6 +48,10 @@ def parse(host: Mapping[str, object], facts: HostFacts) -> tuple[Resources, list
     if weight and not 10 <= weight <= 1000:
         raise InvalidRequestError("Range of blkio weight is from 10 to 1000")
     if host["BlkioWeightDevice"]:
+        if facts.blkio_weight or facts.cgroup_version > 1:
+            raise UnsupportedError(
+                "weights of block devices are not supported yet: HostConfig.BlkioWeightDevice"
+            )
         warnings.append(
             "Your kernel does not support Block I/O weight_device or the cgroup is not mounted."
             " Weight-device discarded."
