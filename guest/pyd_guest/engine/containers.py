@@ -129,7 +129,7 @@ class Containers:
         container = self._parts.index.get(ref)
         if not name:
             raise InvalidRequestError("Neither old nor new names may be empty")
-        new, old = parse_name(name), container.name
+        new, old = parse_name(f"/{name.removeprefix('/')}"), container.name
         if new == old:
             raise InvalidRequestError("Renaming a container with the same name as its current name")
         with container.lock:
