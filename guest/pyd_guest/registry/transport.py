@@ -65,6 +65,7 @@ class Response:
     _done: Callable[[bool], None]
     _began: float = field(default_factory=time.monotonic)
     _bytes: int = 0
+    _finished: bool = False
 
     def read(self, size: int) -> bytes:
         """Return up to ``size`` bytes, b"" at the end; raise ConnectionFailedError."""
@@ -101,6 +102,9 @@ class Response:
         self._finish(whole=False)
 
     def _finish(self, *, whole: bool) -> None:
+        if self._finished:
+            return
+        self._finished = True
         self._raw.close()
         self._done(whole)
 
@@ -150,8 +154,12 @@ class Transport:
         """Close every connection, also under the hands of other threads, which then fail."""
         with self._lock:
             self._closed = True
-            connections = list(self._open)
-        for connection in connections:
+            idle = [connection for some in self._idle.values() for connection in some]
+            self._idle.clear()
+            busy = self._open.difference(idle)
+        for connection in idle:
+            self._drop(connection)
+        for connection in busy:
             if (sock := connection.sock) is not None:
                 try:
                     sock.shutdown(socket.SHUT_RDWR)
@@ -208,8 +216,10 @@ class Transport:
             return
         with self._lock:
             idle = self._idle.setdefault(origin, [])
-            if connection in self._open and connection not in idle:
+            if not self._closed:
                 idle.append(connection)
+                return
+        self._drop(connection)
 
     def _drop(self, connection: http.client.HTTPConnection) -> None:
         with self._lock:
