@@ -10,13 +10,15 @@ from pathlib import Path
 from typing import cast
 
 import uvloop
+from blockbuster import blockbuster_ctx
 
-from pyd_guest.api import attach, containers, execs, logs, system
+from pyd_guest.api import attach, containers, events, execs, logs, system
 from pyd_guest.api.app import build_app
 from pyd_guest.api.attach_hub import AttachHubs
 from pyd_guest.api.crossing import Streams, Workers
 from pyd_guest.api.edge import Edge
 from pyd_guest.daemon import server
+from pyd_guest.engine.events import Events
 from support.fakes_api import FakeContainers, FakeExecs, FakeSystem
 
 
@@ -25,6 +27,7 @@ class Served:
     path: Path
     containers: FakeContainers
     execs: FakeExecs = field(default_factory=FakeExecs)
+    events: Events = field(default_factory=Events)
     streams: Streams = field(default_factory=Streams)
 
     def app(self, **limits: int) -> Edge:
@@ -34,6 +37,7 @@ class Served:
             containers.router(self.containers, workers, self.streams),
             attach.router(self.containers, hubs, workers, self.streams),
             logs.router(self.containers, workers, self.streams),
+            events.router(self.events, self.streams),
             execs.router(self.execs, hubs, workers, self.streams),
             version="0.1.0",
         )
@@ -67,7 +71,10 @@ def serving(directory: Path, **limits: int) -> Iterator[Served]:
         )
 
     def run() -> None:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        with (
+            blockbuster_ctx("pyd_guest"),
+            asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner,
+        ):
             runner.run(main())
 
     thread = threading.Thread(target=run)

@@ -36,6 +36,8 @@ def build_app(*routers: APIRouter, version: str) -> Edge:
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
+        # newer FastAPI would export what it sees when the environment says so
+        telemetry={"auto_configure": False, "tracing": False, "metrics": False, "logs": False},
         exception_handlers={
             PydError: errors.on_pyd_error,
             HTTPException: errors.on_http_error,

@@ -5,8 +5,8 @@ Docker Engine API, "Get container logs". Following sleeps on inotify and on the 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing
 from typing import Final, Protocol
 
 from fastapi import APIRouter
@@ -39,11 +39,14 @@ def router(containers: Logs, workers: Workers, streams: Streams) -> APIRouter:
         follow, tail = query.boolean(request, "follow"), _tail(request)
         ref: str = request.path_params["ref"]
         source = await workers.quick(containers.log_source, ref)
+        output = read(source, selection, workers, tail=tail, follow=follow)
+        await anext(output)  # what is written once the client has the head is not missed
 
         async def lines() -> AsyncIterator[bytes]:
-            with streams.member():
-                async for data in read(source, selection, workers, tail=tail, follow=follow):
-                    yield data
+            async with aclosing(output):
+                with streams.member():
+                    async for data in output:
+                        yield data
 
         framed = not source.tty and api_version(request) >= (1, 42)
         return StreamingResponse(lines(), media_type=MULTIPLEXED if framed else RAW)
@@ -79,12 +82,17 @@ async def read(
     *,
     tail: int | None = None,
     follow: bool = False,
-) -> AsyncIterator[bytes]:
-    """Yield the selected output; ``follow`` goes on until the container ends or is removed."""
+) -> AsyncGenerator[bytes, None]:
+    """Yield the selected output; ``follow`` goes on until the container ends or is removed.
+
+    The first item is empty and comes once the place to begin at is settled.
+    """
     renderer = Renderer(selection, tty=source.tty)
     async with AsyncExitStack() as stack:
         changes = await _changes(source, stack) if follow else None
         reader = stack.enter_context(LogReader(source.path, tail=tail))
+        await workers.quick(reader.open)
+        yield b""
         while not renderer.finished:
             ended = source.ended.done()  # looked at first: what was written before it is read
             records = await workers.quick(reader.read)
@@ -135,6 +143,7 @@ async def replay(
     source: LogSource, selection: Selection, stream: RawStream, workers: Workers
 ) -> None:
     """Write what is in the log to a hijacked connection."""
-    async for data in read(source, selection, workers):
-        if not await stream.write(data):
-            return
+    async with aclosing(read(source, selection, workers)) as output:
+        async for data in output:
+            if data and not await stream.write(data):
+                return

@@ -92,7 +92,7 @@ class LogReader:
 
     def read(self) -> list[Record]:
         """Return the next records, an empty list at the present end; a missing file is empty."""
-        if self._fd < 0 and not self._open():
+        if self._fd < 0 and not self.open():
             return []
         while True:
             block = os.read(self._fd, _BLOCK_BYTES)
@@ -100,7 +100,7 @@ class LogReader:
                 if self._replaced():
                     self.close()
                     self._rest = b""
-                    if self._open():
+                    if self.open():
                         continue
                 return []
             *lines, self._rest = (self._rest + block).split(b"\n")
@@ -109,14 +109,16 @@ class LogReader:
             if records:
                 return records
 
-    def _open(self) -> bool:
+    def open(self) -> bool:
+        """Open the log and find where to begin; False if there is none yet."""
         try:
             self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
         except FileNotFoundError:
             return False
-        if self._tail is not None:
-            os.lseek(self._fd, find_tail(self._fd, self._tail), os.SEEK_SET)
-            self._tail = None  # a log that replaces this one is read whole
+        finally:
+            tail, self._tail = self._tail, None  # a log that comes later is read whole
+        if tail is not None:
+            os.lseek(self._fd, find_tail(self._fd, tail), os.SEEK_SET)
         return True
 
     def _replaced(self) -> bool:
