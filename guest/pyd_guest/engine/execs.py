@@ -64,6 +64,7 @@ class Execs:
         """Prepare an exec; ConflictError when the container does not run."""
         container = self._parts.index.get(ref)
         _require_running(container)
+        self._parts.quicken()  # the process will join the container's cgroups in a moment
         session = ExecSession(ExecId(new_id()), container, exec_request.parse(body))
         with self._lock:
             self._sessions[session.id] = session
