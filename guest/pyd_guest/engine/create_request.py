@@ -56,9 +56,11 @@ def merge(
     if image_config is not None:
         image_defaults.inherit(config, image_config)
     _complete_host(host, facts)
+    mode = str(host["NetworkMode"])
     parse_network.check_hostname(config, host)
+    mac = parse_network.endpoint_mac(lowered.get("networkingconfig"), mode)
+    parse_network.choose_mac(config, mode, mac)
     _complete_config(config, host, container_id, facts)
-    parse_network.check_endpoints(lowered.get("networkingconfig"), str(host["NetworkMode"]))
     return config, host
 
 
@@ -123,7 +125,7 @@ def parse(
         resources=resources,
         warnings=(
             *warnings,
-            *parse_network.warnings(config, host_config),
+            *parse_network.warnings(host_config),
             *storage.warnings,
             *parse_process.warnings(config),
         ),

@@ -21,7 +21,6 @@ _ENDPOINT_FIELDS = (
     "IPAMConfig",
     "Links",
     "Aliases",
-    "MacAddress",
     "DriverOpts",
     "GwPriority",
 )
@@ -59,23 +58,21 @@ def check_hostname(config: Mapping[str, object], host: Mapping[str, object]) -> 
             raise InvalidRequestError("conflicting options: hostname and the UTS mode")
 
 
-def warnings(config: Mapping[str, object], host: Mapping[str, object]) -> list[str]:
+def warnings(host: Mapping[str, object]) -> list[str]:
     """Return dockerd's warnings about the network."""
     result = []
     if host["NetworkMode"] == "host" and host["PortBindings"]:
         result.append("Published ports are discarded when using host network mode")
-    if config.get("MacAddress"):
-        result.append(
-            "The container-wide MacAddress field is now deprecated."
-            " It should be specified in EndpointsConfig instead."
-        )
     return result
 
 
-def check_endpoints(networking: object, mode: str) -> None:
-    """Check NetworkingConfig: it may name the chosen network, without settings of its own."""
+def endpoint_mac(networking: object, mode: str) -> str:
+    """Check NetworkingConfig and return the MAC address it gives, empty for none.
+
+    It may name the chosen network, with no setting but that address.
+    """
     if networking is None:
-        return
+        return ""
     if not isinstance(networking, dict):
         raise InvalidRequestError(
             "invalid JSON: json: cannot unmarshal into Go struct field .NetworkingConfig"
@@ -83,12 +80,13 @@ def check_endpoints(networking: object, mode: str) -> None:
         )
     endpoints = {key.lower(): value for key, value in networking.items()}.get("endpointsconfig")
     if endpoints is None:
-        return
+        return ""
     if not isinstance(endpoints, dict):
         raise InvalidRequestError(
             "invalid JSON: json: cannot unmarshal into Go struct field"
             " .NetworkingConfig.EndpointsConfig of type map[string]*network.EndpointSettings"
         )
+    mac = ""
     for key, settings in endpoints.items():
         name = wire.string(key, "")
         if name not in (mode, "default") and name not in _PLAIN_MODES:
@@ -97,10 +95,23 @@ def check_endpoints(networking: object, mode: str) -> None:
             raise UnsupportedError(
                 f"more than one network is not supported yet: EndpointsConfig {name!r}"
             )
-        _check_endpoint(name, settings if isinstance(settings, dict) else {})
+        mac = _check_endpoint(name, settings if isinstance(settings, dict) else {})
+    return mac
 
 
-def _check_endpoint(name: str, settings: Mapping[str, object]) -> None:
+def choose_mac(config: dict[str, object], mode: str, of_endpoint: str) -> None:
+    """Settle ``config``'s MacAddress; only the bridge has one, as with dockerd."""
+    given = config.pop("MacAddress", "")
+    if given and of_endpoint and given != of_endpoint:
+        raise InvalidRequestError(
+            "the container-wide MAC address must match the endpoint-specific MAC address for the"
+            " main network, or be left empty"
+        )
+    if mode == "bridge" and (chosen := of_endpoint or given):
+        config["MacAddress"] = chosen
+
+
+def _check_endpoint(name: str, settings: Mapping[str, object]) -> str:
     given = {key.lower(): value for key, value in settings.items()}
     if given.get("aliases"):
         raise InvalidRequestError(
@@ -116,6 +127,7 @@ def _check_endpoint(name: str, settings: Mapping[str, object]) -> None:
     for field in _ENDPOINT_FIELDS:
         if given.get(field.lower()):
             raise UnsupportedError(f"EndpointsConfig.{name}.{field} is not supported yet")
+    return wire.string(given.get("macaddress"), f".EndpointsConfig.{name}.MacAddress")
 
 
 def _mode(mode: str) -> str:

@@ -7,20 +7,21 @@ Ranges are dockerd's; a number that no machine can have is refused before anythi
 from collections.abc import Mapping
 
 from pyd_api.errors import InvalidRequestError, UnsupportedError
+from pyd_guest.engine.parse_process import text
 from pyd_guest.runtime import ulimits
 from pyd_guest.runtime.host import HostFacts
-from pyd_guest.runtime.resources import Resources, Rlimit
+from pyd_guest.runtime.resources import Resources, Rlimit, Throttle, ThrottleKind
 
 _MEMORY_MIN_BYTES = 6 << 20
 _CPUSET_MAX = 8192
 _CPU_QUOTA_MIN_US = 1000
 _CPU_PERIOD_MAX_US = 1_000_000
-_THROTTLES = (
-    "BlkioDeviceReadBps",
-    "BlkioDeviceWriteBps",
-    "BlkioDeviceReadIOps",
-    "BlkioDeviceWriteIOps",
-)
+_THROTTLES: dict[str, ThrottleKind] = {
+    "BlkioDeviceReadBps": "throttleReadBpsDevice",
+    "BlkioDeviceWriteBps": "throttleWriteBpsDevice",
+    "BlkioDeviceReadIOps": "throttleReadIOPSDevice",
+    "BlkioDeviceWriteIOps": "throttleWriteIOPSDevice",
+}
 
 
 def parse(host: Mapping[str, object], facts: HostFacts) -> tuple[Resources, list[str]]:
@@ -35,9 +36,6 @@ def parse(host: Mapping[str, object], facts: HostFacts) -> tuple[Resources, list
         )
     if host["CpuPercent"]:
         warnings.append("linux does not support CPU percent. Percent discarded.")
-    for name in _THROTTLES:
-        if host[name]:
-            raise UnsupportedError(f"block device limits are not supported yet: HostConfig.{name}")
     weight = _number(host["BlkioWeight"])
     if weight and not facts.blkio_weight and facts.cgroup_version == 1:
         warnings.append(
@@ -73,6 +71,7 @@ def parse(host: Mapping[str, object], facts: HostFacts) -> tuple[Resources, list
             cpuset_mems=str(host["CpusetMems"]),
             pids_limit=pids if isinstance(pids, int) and pids > 0 else None,
             blkio_weight=weight,
+            throttles=tuple(_throttles(host)),
             rlimits=tuple(_ulimits(host["Ulimits"])),
         ),
         warnings,
@@ -191,6 +190,18 @@ def _spell(numbers: frozenset[int]) -> str:
         else:
             runs.append([number])
     return ",".join("-".join(map(str, run)) for run in runs)
+
+
+def _throttles(host: Mapping[str, object]) -> list[Throttle]:
+    result = []
+    for name, kind in _THROTTLES.items():
+        given = host[name]
+        for entry in given if isinstance(given, list) else ():
+            path = text(entry["Path"], "device path")
+            if not path.startswith("/") or ".." in path.split("/"):
+                raise InvalidRequestError(f"invalid device path: {path[:100]!r}")
+            result.append(Throttle(kind, path, entry["Rate"]))
+    return result
 
 
 def _ulimits(given: object) -> list[Rlimit]:

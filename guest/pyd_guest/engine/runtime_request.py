@@ -45,7 +45,7 @@ def granted(spec: ContainerSpec, facts: HostFacts) -> tuple[str, ...]:
 def runtime_input(spec: ContainerSpec, place: Placement, facts: HostFacts) -> RuntimeInput:
     """Describe the container for `oci_spec.build`.
 
-    Raises InvalidRequestError when a device that was asked for is not on the host.
+    Raises InvalidRequestError when a device that was named is not on the host.
     """
     security = spec.security
     process = Process(
@@ -74,6 +74,7 @@ def runtime_input(spec: ContainerSpec, place: Placement, facts: HostFacts) -> Ru
         devices=devices.collect(
             security.devices, security.device_rules, privileged=security.privileged
         ),
+        block_devices=devices.block_numbers(throttle.path for throttle in spec.resources.throttles),
         readonly_rootfs=security.readonly_rootfs,
         privileged=security.privileged,
         cgroup_writable=security.writable_cgroups,

@@ -7,7 +7,7 @@ and terminals (mknod for all, 1:7, 5:2, 136:*).
 import os
 import re
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -83,6 +83,21 @@ def default_rules() -> list[Json]:
         {"allow": False, "type": "c", "major": _FUSE[0], "minor": _FUSE[1], "access": "rwm"}
     )
     return rules
+
+
+def block_numbers(paths: Iterable[str]) -> dict[str, tuple[int, int]]:
+    """Return the numbers of block devices; InvalidRequestError for a path that is none."""
+    result = {}
+    for path in paths:
+        try:
+            status = os.stat(path)  # noqa: PTH116 - the string is what the user typed
+        except OSError as error:
+            reason = (error.strerror or str(error)).lower()
+            raise InvalidRequestError(f"stat {path}: {reason}") from error
+        if not stat.S_ISBLK(status.st_mode):
+            raise InvalidRequestError(f"stat {path}: not a block device")
+        result[path] = os.major(status.st_rdev), os.minor(status.st_rdev)
+    return result
 
 
 def collect(

@@ -71,6 +71,7 @@ class RuntimeInput:
     namespaces: Namespaces
     resources: Resources
     devices: DeviceSet
+    block_devices: Mapping[str, tuple[int, int]] | None = None  # of the throttles
     domainname: str = ""
     readonly_rootfs: bool = False
     privileged: bool = False
@@ -187,7 +188,11 @@ def _is_covered(target: str, covered: set[str]) -> bool:
 
 def _linux(spec: RuntimeInput) -> Json:
     linux: Json = {
-        "resources": spec.resources.to_oci(spec.devices.rules, cgroup_version=spec.cgroup_version),
+        "resources": spec.resources.to_oci(
+            spec.devices.rules,
+            cgroup_version=spec.cgroup_version,
+            block_devices=spec.block_devices or {},
+        ),
         "cgroupsPath": spec.cgroups_path,
         "namespaces": _namespaces(spec.namespaces),
     }

@@ -3,8 +3,9 @@
 One document serves both cgroup layouts: the runtime converts shares to weights and the like.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 Json = dict[str, object]
 
@@ -29,10 +30,19 @@ class Rlimit:
         }
 
 
+ThrottleKind: TypeAlias = Literal[
+    "throttleReadBpsDevice",
+    "throttleWriteBpsDevice",
+    "throttleReadIOPSDevice",
+    "throttleWriteIOPSDevice",
+]
+
+
 @dataclass(frozen=True, slots=True)
 class Throttle:
     """One block device and its rate in bytes or operations per second."""
 
+    kind: ThrottleKind
     path: str
     rate: int
 
@@ -54,10 +64,20 @@ class Resources:
     cpuset_mems: str = ""
     pids_limit: int | None = None
     blkio_weight: int = 0
+    throttles: tuple[Throttle, ...] = ()
     rlimits: tuple[Rlimit, ...] = ()
 
-    def to_oci(self, device_rules: Sequence[Json], *, cgroup_version: int) -> Json:
-        """Return ``linux.resources``; ``device_rules`` come first to last as given."""
+    def to_oci(
+        self,
+        device_rules: Sequence[Json],
+        *,
+        cgroup_version: int,
+        block_devices: Mapping[str, tuple[int, int]],
+    ) -> Json:
+        """Return ``linux.resources``; ``device_rules`` come first to last as given.
+
+        ``block_devices`` has the numbers of each path that ``throttles`` name.
+        """
         result: Json = {"devices": [dict(rule) for rule in device_rules]}
         if memory := self._memory(cgroup_version):
             result["memory"] = memory
@@ -65,9 +85,19 @@ class Resources:
             result["cpu"] = cpu
         if self.pids_limit is not None:
             result["pids"] = {"limit": self.pids_limit}
-        if self.blkio_weight:
-            result["blockIO"] = {"weight": self.blkio_weight}
+        if block_io := self._block_io(block_devices):
+            result["blockIO"] = block_io
         return result
+
+    def _block_io(self, block_devices: Mapping[str, tuple[int, int]]) -> Json:
+        block_io: Json = {"weight": self.blkio_weight} if self.blkio_weight else {}
+        limits: dict[str, list[Json]] = {}
+        for throttle in self.throttles:
+            major, minor = block_devices[throttle.path]
+            limits.setdefault(throttle.kind, []).append(
+                {"major": major, "minor": minor, "rate": throttle.rate}
+            )
+        return {**block_io, **limits}
 
     def _memory(self, cgroup_version: int) -> Json:
         memory: Json = {}

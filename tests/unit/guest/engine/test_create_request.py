@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from pyd_api.errors import UnsupportedError
+from pyd_api.errors import InvalidRequestError, UnsupportedError
 from pyd_guest.engine import create_request
 from pyd_guest.engine.container_spec import ContainerSpec
 from pyd_guest.network.endpoint import PortRequest
@@ -295,6 +295,26 @@ def test_cgroup_namespace_is_private_on_version_2() -> None:
     assert host["CgroupnsMode"] == "private"
 
 
+MAC = "02:42:ac:11:00:09"
+
+
+@pytest.mark.parametrize("network", ["bridge", "default"])
+def test_the_endpoints_mac_address_is_shown_in_config(network: str) -> None:
+    networking = {"EndpointsConfig": {network: {"MacAddress": MAC, "GwPriority": 0}}}
+    assert merge(Cmd=["x"], NetworkingConfig=networking)[0]["MacAddress"] == MAC
+    assert create(Cmd=["x"], NetworkingConfig=networking).network.mac_address == MAC
+    assert create(Cmd=["x"], MacAddress=MAC).network.mac_address == MAC
+    other = {"EndpointsConfig": {network: {"MacAddress": "02:42:ac:11:00:0a"}}}
+    with pytest.raises(InvalidRequestError, match="must match the endpoint-specific MAC address"):
+        merge(Cmd=["x"], MacAddress=MAC, NetworkingConfig=other)
+
+
+def test_a_mac_address_without_a_bridge_is_dropped() -> None:
+    for mode in ("host", "none"):
+        config, _ = merge(Cmd=["x"], MacAddress=MAC, HostConfig={"NetworkMode": mode})
+        assert "MacAddress" not in config
+
+
 def test_working_directory_is_cleaned() -> None:
     assert merge(Cmd=["x"], WorkingDir="/a/../b/")[0]["WorkingDir"] == "/b"
     assert create(Cmd=["x"]).cwd == "/"
@@ -377,7 +397,6 @@ def test_a_full_request_becomes_values() -> None:
             {"HostConfig": {"BlkioWeight": 500}},
             "Your kernel does not support Block I/O weight or the cgroup is not mounted.",
         ),
-        ({"MacAddress": "02:42:ac:11:00:09"}, "MacAddress field is now deprecated"),
     ],
 )
 def test_warnings_in_dockerds_words(body: dict[str, object], words: str) -> None:

@@ -113,6 +113,16 @@ def test_a_device_that_is_not_there_or_is_no_device(tmp_path: Path) -> None:
             devices.collect((DeviceMapping(path, "/dev/x"),), (), privileged=False)
 
 
+def test_throttled_devices_are_block_devices(tmp_path: Path) -> None:
+    for path, words in (
+        (str(tmp_path / "nope"), "no such file"),
+        ("/dev/null", "not a block device"),
+    ):
+        with pytest.raises(InvalidRequestError, match=words):
+            devices.block_numbers([path])
+    assert devices.block_numbers([]) == {}
+
+
 def test_a_link_to_a_device_and_a_directory_of_devices(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to("/dev/null")
     found = devices.collect(

@@ -11,7 +11,7 @@ from pyd_guest.runtime import capabilities, devices, oci_spec, paths
 from pyd_guest.runtime.devices import DeviceRule
 from pyd_guest.runtime.mounts import Bind, Tmpfs
 from pyd_guest.runtime.oci_spec import HOST, Namespaces, Process, RuntimeInput, Seccomp
-from pyd_guest.runtime.resources import Resources, Rlimit
+from pyd_guest.runtime.resources import Resources, Rlimit, Throttle
 from pyd_guest.runtime.users import User
 
 DEFAULT = RuntimeInput(
@@ -158,6 +158,26 @@ def test_resources_as_dockerd_writes_them() -> None:
         {"type": "RLIMIT_NOFILE", "hard": 200, "soft": 100},
         {"type": "RLIMIT_CORE", "hard": infinity, "soft": infinity},
     ]
+
+
+def test_block_device_limits() -> None:
+    limits = Resources(
+        blkio_weight=100,
+        throttles=(
+            Throttle("throttleReadBpsDevice", "/dev/a", 1),
+            Throttle("throttleReadBpsDevice", "/dev/b", 2),
+            Throttle("throttleWriteIOPSDevice", "/dev/a", 3),
+        ),
+    )
+    document = build(resources=limits, block_devices={"/dev/a": (8, 0), "/dev/b": (8, 16)})
+    assert part(document, "linux", "resources", "blockIO") == {
+        "weight": 100,
+        "throttleReadBpsDevice": [
+            {"major": 8, "minor": 0, "rate": 1},
+            {"major": 8, "minor": 16, "rate": 2},
+        ],
+        "throttleWriteIOPSDevice": [{"major": 8, "minor": 0, "rate": 3}],
+    }
 
 
 def test_cgroup_version_2_has_neither_swappiness_nor_oom_switch() -> None:
