@@ -84,9 +84,10 @@ class ImageService:
 def pull_reference(name: str, tag: str) -> Reference:
     """Put the two halves of a pull request together; ``tag`` may also be a digest."""
     if not tag:
+        reference = Reference.parse(name)
         if ":" not in name.rpartition("/")[2]:
             raise UnsupportedError("pulling all tags of a repository is not supported: name a tag")
-        return Reference.parse(name)
+        return reference
     if ":" in tag:
         return Reference.parse(f"{name.partition('@')[0]}@{tag}")
     reference = Reference.parse(name)

@@ -72,6 +72,7 @@ class Images:
         self.changing = Lock()  # one commit or removal at a time
         self._configs: dict[ImageId, ImageConfig] = {}
         self._spare: set[Digest] = set()  # blobs of pulls that failed later on
+        snapshots.on_release(self._released)
 
     def recover(self) -> None:
         """Remove what an earlier daemon left half-done (at start only)."""
@@ -285,9 +286,9 @@ class Images:
         if manifest is not None:
             self.blobs.remove(Digest(manifest))
 
-    def released(self, image: ImageId) -> None:
-        """Note that a container made from ``image`` is gone; its layers may be nobody's now."""
-        if not self.db.query("SELECT 1 FROM images WHERE id = ?", image):
+    def _released(self, chain: ChainID) -> None:
+        """Note that a snapshot over ``chain`` is gone; its layers may be nobody's now."""
+        if not self.db.query("SELECT 1 FROM images WHERE top_chain_id = ?", chain):
             with self.changing:
                 self.collect()
 

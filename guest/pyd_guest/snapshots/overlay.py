@@ -18,7 +18,9 @@ upper layer from steering the mount.
 
 import os
 import stat
+from collections.abc import Callable
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from threading import Lock
 
@@ -54,6 +56,7 @@ class Snapshots:
         self._lock = Lock()
         self._lowers: dict[ChainID | None, str] = {}
         self._parents: dict[str, ChainID | None] = {}
+        self._on_release: Callable[[ChainID], None] = lambda _: None
         self._root_fd = os.open(root, _DIRECTORY)
         self._layers_fd = os.open(self.layers.root, _DIRECTORY)
 
@@ -152,8 +155,17 @@ class Snapshots:
         The key is free on return; the files go in the background.
         """
         _check_key(key)
+        try:
+            parent = self._parent_of(key)
+        except NotFoundError:
+            parent = None
         self._parents.pop(key, None)
-        self._sweeper.discard(self._active / key)
+        if self._sweeper.discard(self._active / key) and parent is not None:
+            self._sweeper.later(partial(self._on_release, parent))
+
+    def on_release(self, call: Callable[[ChainID], None]) -> None:
+        """Name who is told, in the background, which layer a removed snapshot stood on."""
+        self._on_release = call
 
     def keys(self) -> set[str]:
         """List the keys of all writable snapshots."""

@@ -5,11 +5,14 @@
 
 import os
 import secrets
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Lock, Thread
 
+from pyd_api.errors import PydError
 from pyd_guest.snapshots.trees import remove_tree
 
 
@@ -19,7 +22,7 @@ class Sweeper:
     def __init__(self, root: Path) -> None:
         self._root = root
         root.mkdir(mode=0o700, exist_ok=True)
-        self._queue: SimpleQueue[str | None] = SimpleQueue()
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: Thread | None = None
         self._lock = Lock()
 
@@ -36,34 +39,49 @@ class Sweeper:
             path.rename(self._root / name)
         except FileNotFoundError:
             return False
-        self._enqueue(name)
+        self.later(partial(self._remove, name))
         return True
 
     def recover(self) -> None:
         """Begin to remove what an earlier daemon left (at start only)."""
         for path in self._root.iterdir():
-            self._enqueue(path.name)
+            self.later(partial(self._remove, path.name))
 
-    def _enqueue(self, name: str) -> None:
+    def later(self, call: Callable[[], None]) -> None:
+        """Do something in the background, after what was asked for before."""
         with self._lock:
             if self._thread is None:
                 self._thread = Thread(target=self._run, name="snapshot-sweeper", daemon=True)
                 self._thread.start()
-            self._queue.put(name)
+            self._queue.put(call)
 
     def close(self) -> None:
-        """Finish all removals and end the thread."""
+        """Finish everything that was asked for and end the thread."""
         with self._lock:
-            thread, self._thread = self._thread, None
+            thread = self._thread
+            if thread is not None:
+                self._queue.put(None)
         if thread is not None:
-            self._queue.put(None)
             thread.join()
 
     def _run(self) -> None:
-        while (name := self._queue.get()) is not None:
-            # A busy or broken tree stays for the next start, which tries again and may log it.
-            with suppress(OSError):
-                self._remove(name)
+        while not self._is_over(call := self._queue.get()):
+            if call is None:
+                continue
+            # What is busy or broken stays for the next start, which tries again.
+            with suppress(OSError, PydError):
+                call()
+
+    def _is_over(self, call: Callable[[], None] | None) -> bool:
+        """Tell whether the thread ends: asked to, and nothing was added meanwhile."""
+        if call is not None:
+            return False
+        with self._lock:
+            if not self._queue.empty():
+                self._queue.put(None)  # come back to it once those are done
+                return False
+            self._thread = None
+            return True
 
     def _remove(self, name: str) -> None:
         fd = os.open(self._root, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
