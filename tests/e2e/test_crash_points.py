@@ -61,8 +61,7 @@ def test_run_is_killed_at_every_step(fresh_engine: Engine, group: str) -> None:
     clean = engine.inventory()
     words = ("run", "-d", "--name", "crash", "-p", "28095:80", engine.image, "sleep", "600")
     for number in range(1, _MOST):
-        died = _crash(engine, _GROUPS[group], number, *words)
-        if not died:
+        if not _crash(engine, _GROUPS[group], number, *words):
             engine.out("rm", "-f", "crash")
             break
         _recovered(engine, "crash")
@@ -70,16 +69,17 @@ def test_run_is_killed_at_every_step(fresh_engine: Engine, group: str) -> None:
     engine.assert_clean(clean)
 
 
-@pytest.mark.parametrize(
-    "group", ["directories", "names", "mounts", "durability", "children", "messages"]
-)
+_REMOVAL = ("directories", "names", "mounts", "durability", "children", "messages")
+
+
+@pytest.mark.parametrize("group", _REMOVAL)
 def test_removal_is_killed_at_every_step(fresh_engine: Engine, group: str) -> None:
     engine = fresh_engine
     clean = engine.inventory()
+    run = ("run", "-d", "--name", "crash", "-p", "28095:80", engine.image, "sleep", "600")
     for number in range(1, _MOST):
-        engine.out("run", "-d", "--name", "crash", "-p", "28095:80", engine.image, "sleep", "600")
-        died = _crash(engine, _GROUPS[group], number, "rm", "-f", "crash")
-        if not died:
+        engine.out(*run)
+        if not _crash(engine, _GROUPS[group], number, "rm", "-f", "crash"):
             break
         engine.start()
         engine.docker("rm", "-f", "crash", check=False)
