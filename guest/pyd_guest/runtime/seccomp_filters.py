@@ -1,12 +1,12 @@
-"""Ready filters: the default profile compiled once per set of capabilities, kept in a file.
+"""Ready filters: the default profile compiled once per set of capabilities.
 
-::
+The one for Docker's default capabilities, which nearly every container has, outlives the daemon::
 
-    CACHE-DIR/seccomp-<key>.bpf      "pyd-seccomp 1 <sha256 of program>", newline, program
+    CACHE-DIR/default.bpf      "pyd-seccomp 1 <key> <sha256 of program>", newline, program
 
-The key is the hash of format version, profile, architecture and libseccomp's version, so a file is
-never out of date; one that is damaged is made again. The program starts with calls that libseccomp
-has no name for yet, and answers ENOSYS for numbers that nobody knows, as runc's filters do.
+The key is the hash of profile, architecture and libseccomp's version, so the file is never out of
+date; one that is damaged is made again. The program starts with calls that libseccomp has no name
+for yet, and answers ENOSYS for numbers that nobody knows, as runc's filters do.
 """
 
 import base64
@@ -16,14 +16,18 @@ import os
 import struct
 import threading
 from collections.abc import Collection
+from contextlib import suppress
 from pathlib import Path
 
 from pyd_guest.runtime import libseccomp, seccomp
 from pyd_guest.runtime import seccomp_profile as profile
+from pyd_guest.runtime.capabilities import DEFAULT
 from pyd_guest.runtime.libseccomp import ALLOW, ERRNO, Libseccomp, Rule
 from pyd_guest.runtime.oci_spec import Seccomp
 
 _FORMAT = "pyd-seccomp 1"
+_KEPT = tuple(sorted(profile.BY_CAPABILITY.keys() & set(DEFAULT)))
+_READY_MAX = 64  # sets of capabilities held in memory; users may ask for thousands
 _ARCHITECTURE_NAMES = {"x86_64": ("x86_64", "x86", "x32"), "aarch64": ("aarch64", "arm")}
 _INSTRUCTION = struct.Struct("=HBBI")  # struct sock_filter: code, jt, jf, k
 _LOAD = 0x20  # BPF_LD | BPF_W | BPF_ABS
@@ -68,26 +72,30 @@ class Filters:
     def default(self, capabilities: Collection[str], *, runtime: str) -> Seccomp:
         """Return the default profile: BPF for crun where it can be made, else JSON."""
         # capabilities that open no call must not make a cache entry of their own
-        relevant = sorted(profile.BY_CAPABILITY.keys() & set(capabilities))
+        relevant = tuple(sorted(profile.BY_CAPABILITY.keys() & set(capabilities)))
         key = (runtime, *relevant)
         with self._lock:
             if key not in self._ready:
+                if len(self._ready) >= _READY_MAX:
+                    del self._ready[next(iter(self._ready))]
                 self._ready[key] = self._make(relevant, runtime)
             return self._ready[key]
 
-    def _make(self, capabilities: list[str], runtime: str) -> Seccomp:
+    def _make(self, capabilities: tuple[str, ...], runtime: str) -> Seccomp:
         document = seccomp.default_profile(capabilities, self._machine)
         known = self._machine in _ARCHITECTURE_NAMES
         if runtime != "crun" or self._library is None or not known:
             return Seccomp(json=document)
-        path = self._cache_dir / f"seccomp-{self._key(document, self._library)}.bpf"
-        program = _read(path)
+        kept = self._cache_dir / "default.bpf" if capabilities == _KEPT else None
+        key = self._key(document, self._library)
+        program = _read(kept, key) if kept else None
         if program is None:
             try:
                 program = compile_default(self._library, capabilities, self._machine)
             except OSError:  # an odd library; the runtime's own compiler is the way out
                 return Seccomp(json=document)
-            _write(path, program)
+            if kept:
+                _write(kept, key, program)
         return Seccomp(json=document, bpf=base64.b64encode(program).decode("ascii"))
 
     def _key(self, document: seccomp.Json, library: Libseccomp) -> str:
@@ -139,22 +147,25 @@ def prologue(allowed: list[int]) -> bytes:
     return b"".join(_INSTRUCTION.pack(*line) for line in lines)
 
 
-def _read(path: Path) -> bytes | None:
-    """Return a kept program, None when there is none or it is damaged."""
+def _head(key: str, program: bytes) -> bytes:
+    return f"{_FORMAT} {key} {hashlib.sha256(program).hexdigest()}".encode()
+
+
+def _read(path: Path, key: str) -> bytes | None:
+    """Return a kept program, None when there is none, or an old or damaged one."""
     try:
         head, _, program = path.read_bytes().partition(b"\n")
     except OSError:
         return None
-    good = f"{_FORMAT} {hashlib.sha256(program).hexdigest()}".encode()
-    return program if program and head == good else None
+    return program if program and head == _head(key, program) else None
 
 
-def _write(path: Path, program: bytes) -> None:
+def _write(path: Path, key: str, program: bytes) -> None:
     """Keep a program; a full or read-only disk costs the next daemon the time to make it again."""
-    head = f"{_FORMAT} {hashlib.sha256(program).hexdigest()}\n".encode()
-    part = path.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
+    part = path.with_suffix(".part")  # one daemon per root, and the caller holds the lock
     try:
-        part.write_bytes(head + program)
+        part.write_bytes(_head(key, program) + b"\n" + program)
         part.replace(path)
     except OSError:
-        part.unlink(missing_ok=True)
+        with suppress(OSError):
+            part.unlink()

@@ -202,7 +202,30 @@ def test_filters_are_made_once_and_kept(tmp_path: Path) -> None:
     assert library.compiled == 1
     assert again.default(("CAP_SYS_ADMIN",), runtime="crun").bpf != made.bpf
     assert library.compiled == 2
-    assert len(list(tmp_path.iterdir())) == 2
+    assert [path.name for path in tmp_path.iterdir()] == ["default.bpf"]
+
+
+def test_an_old_file_is_replaced(tmp_path: Path) -> None:
+    library = CountingLibrary()
+    filters = seccomp_filters.Filters(tmp_path, library=library)
+    good = filters.default(capabilities.DEFAULT, runtime="crun")
+    file = tmp_path / "default.bpf"
+    head, _, program = file.read_bytes().partition(b"\n")
+    words = head.split()
+    old = b" ".join([*words[:2], b"0" * 64, words[3]])
+    file.write_bytes(old + b"\n" + program)
+    again = seccomp_filters.Filters(tmp_path, library=library)
+    assert again.default(capabilities.DEFAULT, runtime="crun") == good
+    assert library.compiled == 2
+    assert file.read_bytes().startswith(head)
+
+
+def test_memory_is_bounded(tmp_path: Path) -> None:
+    filters = seccomp_filters.Filters(tmp_path, library=None)
+    for number in range(200):
+        chosen = [name for bit, name in enumerate(profile.BY_CAPABILITY) if number >> bit & 1]
+        filters.default(chosen, runtime="runc")
+    assert len(filters._ready) == 64
 
 
 @pytest.mark.parametrize(
@@ -210,19 +233,20 @@ def test_filters_are_made_once_and_kept(tmp_path: Path) -> None:
 )
 def test_a_damaged_file_is_made_again(tmp_path: Path, damage: bytes) -> None:
     library = CountingLibrary()
-    good = seccomp_filters.Filters(tmp_path, library=library).default((), runtime="crun")
+    filters = seccomp_filters.Filters(tmp_path, library=library)
+    good = filters.default(capabilities.DEFAULT, runtime="crun")
     (file,) = tmp_path.iterdir()
     for content in (damage, file.read_bytes()[:-8]):
         file.write_bytes(content)
         filters = seccomp_filters.Filters(tmp_path, library=library)
-        assert filters.default((), runtime="crun") == good
+        assert filters.default(capabilities.DEFAULT, runtime="crun") == good
     assert library.compiled == 3
 
 
 def test_no_place_to_keep_it_is_no_failure(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     filters = seccomp_filters.Filters(gone, library=CountingLibrary())
-    assert filters.default((), runtime="crun").bpf
+    assert filters.default(capabilities.DEFAULT, runtime="crun").bpf
     assert not gone.exists()
 
 
