@@ -14,7 +14,8 @@ from backports import zstd
 
 from pyd_api.errors import InvalidRequestError, NotFoundError, PydError, UnsupportedError
 from pyd_guest.images import wire
-from pyd_guest.images.base import BASE, ensure_base, layer
+from pyd_guest.images.base import BASE, ensure_base
+from pyd_guest.images.base_layer import layer
 from pyd_guest.images.import_ import import_archive
 from pyd_guest.images.listing import list_images
 from pyd_guest.images.load import load

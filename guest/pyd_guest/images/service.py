@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from pyd_api.errors import InvalidRequestError, UnsupportedError
 from pyd_api.reference import Reference
-from pyd_guest.images import import_, listing, load, pull, removal, wire
+from pyd_guest.images import import_, listing, load, removal, wire
 from pyd_guest.images.platform import Platform
 from pyd_guest.images.progress import Progress
 from pyd_guest.images.store import Images, tag_reference
@@ -72,7 +72,10 @@ class ImageService:
         self, name: str, tag: str, progress: Progress, *, auth: str | None, platform: str | None
     ) -> None:
         """Get an image from its registry; ``auth`` is the X-Registry-Auth header."""
-        pull.pull(
+        # The http client and TLS are 5 MB that a daemon without a pull need not have (ADR 0003).
+        from pyd_guest.images.pull import pull
+
+        pull(
             self._images,
             pull_reference(name, tag),
             progress,
