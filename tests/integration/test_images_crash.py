@@ -1,11 +1,17 @@
 """G1, G5, G7: killed or out of space at every single change that a load or a removal makes."""
 
+import fcntl
 import io
+import os
+import sqlite3
+import struct
+import subprocess
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from pyd_api.digest import digest_of
 from pyd_api.errors import PydError
 from pyd_guest.images.load import load
 from pyd_guest.images.removal import remove
@@ -87,3 +93,39 @@ def test_a_removal_that_is_killed_anywhere(tmp_path: Path) -> None:
     seen = each_point(tmp_path, "remove", "kill")
     assert seen[-1] == (0, False)
     assert len(seen) > 2
+
+
+def test_g5_a_power_cut_right_after_the_answer(tmp_path: Path) -> None:
+    disk, place = tmp_path / "disk", tmp_path / "place"
+    place.mkdir()
+    with disk.open("wb") as file:
+        file.truncate(96 << 20)
+    subprocess.run(["mkfs.ext4", "-q", disk], check=True)
+    subprocess.run(["mount", "-o", "loop", disk, place], check=True)
+    try:
+        with opened(place / "data") as images:
+            load(images, io.BytesIO(ARCHIVE), lambda _: None)
+            (place / "unsynced").write_text("lost")
+            fd = os.open(place, os.O_RDONLY)
+            # EXT4_IOC_SHUTDOWN, without writing the journal: what was not synced is lost.
+            fcntl.ioctl(fd, 0x8004587D, struct.pack("I", 2))
+            os.close(fd)
+    except (OSError, sqlite3.Error):
+        pass  # closing the database on a dead disk
+    finally:
+        subprocess.run(["umount", place], check=True)
+    subprocess.run(["mount", "-o", "loop", disk, place], check=True)
+    try:
+        with opened(place / "data") as images:
+            assert not (place / "unsynced").exists()
+            image = images.get("made:one")
+            top = images.snapshots.layers.path(image.top or pytest.fail("no layer"))
+            assert (top / "g").read_bytes() == b"2"
+            base = images.snapshots.layers.path(image.config.chain_ids[0])
+            assert (base / "f").read_bytes() == b"1"
+            assert images.snapshots.layers.blobs() == {
+                digest_of(layer) for layer in (tar(Member("f", b"1")), tar(Member("g", b"2")))
+            }
+            images.snapshots.prepare("key", image.top)
+    finally:
+        subprocess.run(["umount", place], check=True)

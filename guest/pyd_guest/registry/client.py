@@ -63,7 +63,7 @@ class Repository:
             credentials = None
         self._credentials = credentials
         self._insecure = _is_loopback_name(self._host)
-        self._transport = Transport(verify=not self._insecure)
+        self._transport = Transport()
         self._authorization: str | None = None
         self._base: str | None = None
         self._origin: Origin | None = None
@@ -114,7 +114,7 @@ class Repository:
             given = dict(headers)
             if self._authorization is not None:
                 given["Authorization"] = self._authorization
-            response = self._transport.request(url, given, allow=self._allow_registry)
+            response = self._ask(url, given)
             if response.status != 401 or attempt:
                 break
             self._authorize(response)
@@ -143,12 +143,18 @@ class Repository:
 
     def _probe(self, base: str) -> None:
         headers = {"Accept-Encoding": "identity", "User-Agent": "pyd"}
-        response = self._transport.request(f"{base}/v2/", headers, allow=self._allow_registry)
+        response = self._ask(f"{base}/v2/", headers)
         self._public = response.address.is_global
         if response.status == 401:
             self._authorize(response)
         else:
             response.read_all(_ANSWER_MAX)
+
+    def _ask(self, url: str, headers: dict[str, str]) -> Response:
+        """Send a request to the registry itself."""
+        return self._transport.request(
+            url, headers, allow=self._allow_registry, verify=not self._insecure
+        )
 
     def _allow_registry(self, address: Address) -> None:
         if self._insecure and not address.is_loopback:
@@ -180,7 +186,7 @@ class Repository:
             given = dict(headers)
             if self._authorization is not None:
                 given["Authorization"] = self._authorization
-            return self._transport.request(url, given, allow=self._allow_registry)
+            return self._ask(url, given)
         if origin.scheme != "https" and not self._insecure:
             raise InvalidRequestError("the registry redirects to a plain http address")
         return self._transport.request(url, headers, allow=self._allow_other)
@@ -214,9 +220,10 @@ class Repository:
         if self._credentials is not None and self._credentials.username:
             headers["Authorization"] = self._credentials.basic()
         url = realm + ("&" if "?" in realm else "?") + urlencode(query)
-        response = self._transport.request(
-            url, headers, allow=self._allow_registry if own else self._allow_other
-        )
+        if own:
+            response = self._ask(url, headers)
+        else:
+            response = self._transport.request(url, headers, allow=self._allow_other)
         data = response.read_all(_ANSWER_MAX)
         if response.status != 200:
             raise UnauthorizedError(self._denied("incorrect username or password"))

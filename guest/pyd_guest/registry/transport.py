@@ -112,8 +112,7 @@ class Response:
 class Transport:
     """Connections for one pull; safe to use from its threads."""
 
-    def __init__(self, *, verify: bool = True) -> None:
-        self._verify = verify
+    def __init__(self) -> None:
         self._lock = Lock()
         self._idle: dict[Origin, list[http.client.HTTPConnection]] = {}
         self._open: set[http.client.HTTPConnection] = set()
@@ -125,18 +124,21 @@ class Transport:
         headers: Mapping[str, str],
         *,
         allow: Callable[[Address], None],
-        method: str = "GET",
+        verify: bool = True,
     ) -> Response:
-        """Send one request; ``allow`` raises if the address that was dialled is not acceptable."""
+        """GET ``url``; ``allow`` raises if the address that was dialled is not acceptable.
+
+        Without ``verify`` any certificate will do.
+        """
         origin = Origin.of(url)
         parts = urlsplit(url)
         target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         while True:
-            connection, fresh = self._take(origin, url)
+            connection, fresh = self._take(origin, url, verify=verify)
             try:
                 address = _peer(connection)
                 allow(address)
-                connection.request(method, target, headers={**headers})
+                connection.request("GET", target, headers={**headers})
                 raw = connection.getresponse()
             except (OSError, http.client.HTTPException) as error:
                 self._drop(connection)
@@ -166,21 +168,23 @@ class Transport:
                 except OSError:
                     continue  # not connected any more
 
-    def _take(self, origin: Origin, url: str) -> tuple[http.client.HTTPConnection, bool]:
+    def _take(
+        self, origin: Origin, url: str, *, verify: bool
+    ) -> tuple[http.client.HTTPConnection, bool]:
         with self._lock:
             if self._closed:
                 raise ConnectionFailedError("the pull was given up")
             if idle := self._idle.get(origin):
                 return idle.pop(), False
-        connection = self._connect(origin, url)
+        connection = self._connect(origin, url, verify=verify)
         with self._lock:
             self._open.add(connection)
         return connection, True
 
-    def _connect(self, origin: Origin, url: str) -> http.client.HTTPConnection:
+    def _connect(self, origin: Origin, url: str, *, verify: bool) -> http.client.HTTPConnection:
         if origin.scheme == "https":
             context = ssl.create_default_context()
-            if not self._verify:
+            if not verify:
                 context.check_hostname = False
                 context.verify_mode = ssl.CERT_NONE
             connection: http.client.HTTPConnection = http.client.HTTPSConnection(
