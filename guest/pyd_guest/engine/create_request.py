@@ -78,7 +78,7 @@ def parse(
     _refuse_elsewhere(host_config)
     process = parse_process.parse(config, host_config)
     network = parse_network.parse(config, host_config)
-    security = parse_security.parse(host_config)
+    security = parse_security.parse(host_config, facts)
     resources, warnings = parse_resources.parse(host_config, facts)
     storage = parse_storage.parse(config, host_config)
     modes = parse_process.namespaces(host_config)

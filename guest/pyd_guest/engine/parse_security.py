@@ -10,20 +10,22 @@ from pyd_guest.engine.container_spec import SecuritySpec
 from pyd_guest.engine.parse_process import Modes, pairs, strings, text
 from pyd_guest.runtime import capabilities, seccomp, sysctls
 from pyd_guest.runtime.devices import DeviceMapping, DeviceRule
+from pyd_guest.runtime.host import HostFacts
 
 _TRUE = frozenset({"1", "t", "T", "true", "TRUE", "True"})
 _FALSE = frozenset({"0", "f", "F", "false", "FALSE", "False"})
 
 
-def parse(host: Mapping[str, object]) -> SecuritySpec:
+def parse(host: Mapping[str, object], facts: HostFacts) -> SecuritySpec:
     """Check and return the security part."""
+    within = facts.capabilities
     options = _options(strings(host["SecurityOpt"]))
     if host["DeviceRequests"]:
         raise UnsupportedError("device drivers are not supported: HostConfig.DeviceRequests")
     return SecuritySpec(
         privileged=bool(host["Privileged"]),
-        cap_add=capabilities.normalise(strings(host["CapAdd"]), "CapAdd"),
-        cap_drop=capabilities.normalise(strings(host["CapDrop"]), "CapDrop"),
+        cap_add=capabilities.normalise(strings(host["CapAdd"]), "CapAdd", within),
+        cap_drop=capabilities.normalise(strings(host["CapDrop"]), "CapDrop", within),
         seccomp=options.get("seccomp"),
         apparmor=options.get("apparmor"),
         no_new_privileges=options.get("no-new-privileges") == "true",

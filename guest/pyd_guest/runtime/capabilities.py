@@ -4,7 +4,7 @@ Names and numbers: linux/capability.h; meaning: capabilities(7). The default lis
 is three longer than the one in Debian's containers.conf (MKNOD, NET_RAW, AUDIT_WRITE).
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 from pyd_api.errors import InvalidRequestError
@@ -35,15 +35,23 @@ def available(status: Path = Path("/proc/self/status")) -> tuple[str, ...]:
     return KNOWN
 
 
-def normalise(names: Iterable[str], field: str) -> tuple[str, ...]:
-    """Spell names as ``CAP_X`` or ``ALL``; raise InvalidRequestError for one nobody knows."""
+def normalise(names: Iterable[str], field: str, within: Collection[str]) -> tuple[str, ...]:
+    """Spell names as ``CAP_X`` or ``ALL``.
+
+    Raises InvalidRequestError for a name nobody knows, or that is not ``within`` this machine.
+    """
     result = []
     for given in names:
         name = given.strip().upper()
         if name != ALL:
             name = name if name.startswith("CAP_") else f"CAP_{name}"
             if name not in KNOWN:
-                raise InvalidRequestError(f'invalid {field}: unknown capability: "{name}"')
+                raise InvalidRequestError(f'invalid {field}: unknown capability: "{name[:100]}"')
+            if name not in within:
+                raise InvalidRequestError(
+                    f"invalid {field}: capability not supported by your kernel or not available"
+                    f' in the current environment: "{name}"'
+                )
         result.append(name)
     return tuple(result)
 
@@ -53,12 +61,12 @@ def grant(
 ) -> tuple[str, ...]:
     """Apply normalised ``add`` and ``drop`` as Docker does.
 
-    A name in both lists is granted; ``ALL`` means what the machine has (``within``); a name that
-    is asked for by itself is passed on even if the machine lacks it, and the runtime objects.
+    A name in both lists is granted; ``ALL`` means what the machine has (``within``).
     """
     if privileged:
         return tuple(within)
     if ALL in add:
         return tuple(name for name in within if name not in drop)
-    kept = () if ALL in drop else tuple(name for name in DEFAULT if name not in drop)
+    default = (name for name in DEFAULT if name not in drop and name in within)
+    kept = () if ALL in drop else tuple(default)
     return kept + tuple(name for name in dict.fromkeys(add) if name not in kept)

@@ -13,8 +13,8 @@ HERE = tuple(name for name in KNOWN if name != "CAP_SYS_RESOURCE")
 
 def grant(add: list[str], drop: list[str], *, privileged: bool = False) -> tuple[str, ...]:
     return capabilities.grant(
-        capabilities.normalise(add, "CapAdd"),
-        capabilities.normalise(drop, "CapDrop"),
+        capabilities.normalise(add, "CapAdd", HERE),
+        capabilities.normalise(drop, "CapDrop", HERE),
         privileged=privileged,
         within=HERE,
     )
@@ -27,7 +27,7 @@ def test_default_is_the_mask_that_docker_shows() -> None:
 
 def test_D7_spellings() -> None:  # noqa: N802
     given = ["ALL", "all", "cap_net_admin", "NET_ADMIN", "Sys_Time"]
-    assert capabilities.normalise(given, "CapAdd") == (
+    assert capabilities.normalise(given, "CapAdd", HERE) == (
         "ALL",
         "ALL",
         "CAP_NET_ADMIN",
@@ -39,7 +39,21 @@ def test_D7_spellings() -> None:  # noqa: N802
 @pytest.mark.parametrize("name", ["foo", "", "CAP_", "CAP_ALL", "KILL,CHOWN", "cap-kill"])
 def test_D7_unknown_names(name: str) -> None:  # noqa: N802
     with pytest.raises(InvalidRequestError, match="invalid CapDrop: unknown capability: "):
-        capabilities.normalise([name], "CapDrop")
+        capabilities.normalise([name], "CapDrop", KNOWN)
+
+
+def test_D7_a_capability_that_the_machine_lacks() -> None:  # noqa: N802
+    with pytest.raises(InvalidRequestError) as caught:
+        capabilities.normalise(["sys_resource"], "CapAdd", HERE)
+    assert caught.value.message == (
+        "invalid CapAdd: capability not supported by your kernel or not available"
+        ' in the current environment: "CAP_SYS_RESOURCE"'
+    )
+
+
+def test_D7_a_default_that_the_machine_lacks_is_left_out() -> None:  # noqa: N802
+    few = ("CAP_KILL", "CAP_CHOWN")
+    assert capabilities.grant((), (), privileged=False, within=few) == ("CAP_CHOWN", "CAP_KILL")
 
 
 def test_D7_add_and_drop() -> None:  # noqa: N802
