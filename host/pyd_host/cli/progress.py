@@ -42,6 +42,7 @@ class Display:
         name, status = str(message.get("id", "")), str(message["status"])
         bar = self._bar(message)
         text = f"{name}: {status}" if name else status
+        line = f"{text} {bar}" if bar else text
         if not self._fancy:
             if not bar:
                 self._out.write(f"{text}\n")
@@ -50,10 +51,10 @@ class Display:
             self._out.write(f"{text}\n")
         elif name in self._rows:
             up = len(self._rows) - self._rows[name]
-            self._out.write(f"\x1b[{up}A\x1b[2K\r{text} {bar}\r\x1b[{up}B")
+            self._out.write(f"\x1b[{up}A\x1b[2K\r{line}\r\x1b[{up}B")
         else:
             self._rows[name] = len(self._rows)
-            self._out.write(f"{text} {bar}\n")
+            self._out.write(f"{line}\n")
 
     def _bar(self, message: Mapping[str, object]) -> str:
         detail = message.get("progressDetail")
