@@ -10,6 +10,7 @@ Wire shapes: Engine API 1.50. The words of refusals are dockerd's.
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 
 from pyd_api.errors import InvalidRequestError, UnsupportedError
 from pyd_guest.engine import (
@@ -24,7 +25,7 @@ from pyd_guest.engine import (
 )
 from pyd_guest.engine.container_spec import ContainerSpec
 from pyd_guest.engine.image_defaults import ImageConfigLike
-from pyd_guest.runtime import paths
+from pyd_guest.runtime import capabilities, paths
 from pyd_guest.runtime.host import HostFacts, detect
 from pyd_guest.runtime.mounts import SHM_SIZE_BYTES
 
@@ -130,6 +131,24 @@ def parse(
             *parse_process.warnings(config),
         ),
     )
+
+
+def restore(
+    config: Mapping[str, object], host_config: Mapping[str, object], facts: HostFacts
+) -> ContainerSpec:
+    """Read a container that was accepted before, on a machine that may have had more.
+
+    A CPU, a capability or a runtime that is gone must not keep the daemon from starting; the
+    container's next start will say what is missing.
+    """
+    anything = replace(
+        facts,
+        cpus=frozenset(range(parse_resources.CPUSET_MAX + 1)),
+        memory_nodes=frozenset(range(parse_resources.CPUSET_MAX + 1)),
+        capabilities=capabilities.KNOWN,
+        runtimes=(*facts.runtimes, str(host_config["Runtime"])),
+    )
+    return parse(config, host_config, anything)
 
 
 def _complete_host(host: Json, facts: HostFacts) -> None:

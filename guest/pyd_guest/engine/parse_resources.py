@@ -13,7 +13,7 @@ from pyd_guest.runtime.host import HostFacts
 from pyd_guest.runtime.resources import Resources, Rlimit, Throttle, ThrottleKind
 
 _MEMORY_MIN_BYTES = 6 << 20
-_CPUSET_MAX = 8192
+CPUSET_MAX = 8192
 _CPU_QUOTA_MIN_US = 1000
 _CPU_PERIOD_MAX_US = 1_000_000
 _THROTTLES: dict[str, ThrottleKind] = {
@@ -173,10 +173,10 @@ def _cpu_number(digits: str, text: str, kind: str) -> int:
         raise InvalidRequestError(
             f"Invalid value {text[:100]} for cpuset {kind}: invalid format: {text[:100]}"
         )
-    if len(digits) > 10 or int(digits) > _CPUSET_MAX:
+    if len(digits) > 10 or int(digits) > CPUSET_MAX:
         raise InvalidRequestError(
             f"Invalid value {text[:100]} for cpuset {kind}: value of out range,"
-            f" maximum is {_CPUSET_MAX}"
+            f" maximum is {CPUSET_MAX}"
         )
     return int(digits)
 

@@ -403,6 +403,24 @@ def test_warnings_in_dockerds_words(body: dict[str, object], words: str) -> None
     assert any(words in warning for warning in create(Cmd=["x"], **body).warnings)
 
 
+def test_a_stored_container_is_read_on_a_smaller_machine() -> None:
+    config, host = merge(
+        Cmd=["x"],
+        HostConfig={
+            "CpusetCpus": "0-1",
+            "NanoCpus": 2_000_000_000,
+            "CapAdd": ["SYS_ADMIN"],
+            "Runtime": "runc",
+        },
+    )
+    smaller = HostFacts(
+        1, frozenset({0}), frozenset({0}), ("CAP_KILL",), "machine", runtimes=("crun",)
+    )
+    with pytest.raises(InvalidRequestError):
+        create_request.parse(config, host, smaller)
+    assert create_request.restore(config, host, smaller).runtime == "runc"
+
+
 def test_a_merged_request_parses_again_after_storage() -> None:
     config, host = merge(FakeImage())
     stored_config, stored_host = json.loads(json.dumps([config, host]))
