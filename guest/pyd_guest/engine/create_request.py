@@ -31,6 +31,8 @@ from pyd_guest.runtime.mounts import SHM_SIZE_BYTES
 
 Json = dict[str, object]
 
+_EVERY_NUMBER = frozenset(range(parse_resources.CPUSET_MAX + 1))
+
 
 def merge(
     body: Mapping[str, object],
@@ -143,8 +145,8 @@ def restore(
     """
     anything = replace(
         facts,
-        cpus=frozenset(range(parse_resources.CPUSET_MAX + 1)),
-        memory_nodes=frozenset(range(parse_resources.CPUSET_MAX + 1)),
+        cpus=_EVERY_NUMBER,
+        memory_nodes=_EVERY_NUMBER,
         capabilities=capabilities.KNOWN,
         runtimes=(*facts.runtimes, str(host_config["Runtime"])),
     )
