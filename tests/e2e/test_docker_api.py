@@ -3,6 +3,7 @@
 import json
 import socket
 import threading
+import time
 from contextlib import closing
 
 import pytest
@@ -141,6 +142,18 @@ def test_wait_for_the_next_exit_and_for_removal(engine: Engine) -> None:
     assert answers == {"next-exit": 8, "removed": 8}
 
 
+def test_a_wait_for_removal_is_answered_whenever_it_comes(engine: Engine) -> None:
+    """Asked before, during or after the removal: the status or 404, never silence."""
+    for turn in range(30):
+        box = _create(engine, "sh", "-c", "exit 6", HostConfig={"AutoRemove": True})
+        engine.request("POST", f"/containers/{box}/start")
+        time.sleep(turn % 10 / 1000)
+        path = f"/containers/{box}/wait?condition=removed"
+        answer = engine.request("POST", path, timeout_s=10)
+        if answer.status != 404:
+            assert answer.json()["StatusCode"] == 6
+
+
 def test_a_failed_start_ends_waits_and_attachments(engine: Engine) -> None:
     box = _create(engine, "/no/such", OpenStdin=True, HostConfig={"AutoRemove": True})
     with closing(engine.connect(20)) as attached, closing(engine.connect(20)) as waited:
@@ -187,6 +200,8 @@ def test_keep_alive_serves_many_requests(engine: Engine) -> None:
     with closing(engine.connect()) as bare:
         for _ in range(50):
             seen = _ask(bare, "GET", "/_ping")
+            while not seen.endswith(b"OK"):
+                seen += bare.recv(4096)
             assert seen.startswith(b"HTTP/1.1 200 ")
 
 

@@ -68,7 +68,7 @@ def test_nothing_adds_up(engine: Engine) -> None:
         assert not failures, failures[0]
 
     run(0, 40)  # caches and pools fill up
-    clean = engine.inventory()
+    clean = engine.settled_inventory()
     descriptors, resident = _descriptors(pid), _resident_kib(pid)
     run(40, 40 + CYCLES)
     engine.assert_clean(clean)

@@ -262,13 +262,20 @@ class Engine(Client):
         box = self.out("run", "-d", self.image, "true")
         self.out("wait", box)
         self.out("rm", box)
+        self.settled_inventory(without=box)
+
+    def settled_inventory(self, without: str = "/no such thing/") -> Inventory:
+        """Take stock once nothing moves any more and ``without`` is not mentioned.
+
+        The kernel takes the link of a dropped namespace away in its own time.
+        """
         deadline = time.monotonic() + SETTLE_TIMEOUT_S
         last, now = None, self.inventory()
-        # The kernel takes the link of a dropped namespace away in its own time.
-        while now != last or now.mentions(box):
+        while now != last or now.mentions(without):
             assert time.monotonic() < deadline, now.differences(last or now)
             time.sleep(0.3)
             last, now = now, self.inventory()
+        return now
 
     def inventory(self) -> Inventory:
         """Take stock of what the engine has on the machine."""

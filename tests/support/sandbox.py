@@ -45,6 +45,7 @@ while read -r _ target kind options _; do
         mount -t cgroup -o "$names" cgroup "$target" ;;
     esac
 done
+echo 0 >/proc/sys/net/ipv4/ip_forward  # inherited from the machine otherwise
 ip link set lo up
 ip link add host0 type veth peer name wire0  # not every kernel has the dummy driver
 ip address add 192.0.2.1/24 dev host0
