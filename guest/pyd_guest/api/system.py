@@ -3,6 +3,7 @@
 Docker Engine API 1.50, "System". The ping is what every client asks first, so it is a constant.
 """
 
+from collections.abc import Callable
 from typing import Final, Protocol, TypedDict
 
 from fastapi import APIRouter
@@ -170,10 +171,17 @@ class System(Protocol):
         """Return the state and the abilities of this engine."""
 
 
-def router(system: System, workers: Workers) -> APIRouter:
-    """Return the routes over ``system``."""
+def router(
+    system: System, workers: Workers, *, greeted: Callable[[], None] = lambda: None
+) -> APIRouter:
+    """Return the routes over ``system``.
+
+    ``greeted`` is called at each ping, with which a client's command begins; it must return at
+    once.
+    """
 
     async def ping(request: Request) -> Response:
+        greeted()
         body = b"" if request.method == "HEAD" else b"OK"
         return Response(body, headers=_PING_HEADERS, media_type="text/plain")
 

@@ -85,7 +85,7 @@ def composed(config: Config) -> Iterator[Daemon]:
         hubs = AttachHubs(_made(config.data_root / "spool"))
         report = SystemReport(config, own.parts, own.images, own.events, own.cgroups, own.installed)
         app = build_app(
-            system.router(report, workers),
+            system.router(report, workers, greeted=own.parts.quicken),
             containers.router(own.containers, workers, streams),
             attach.router(own.containers, hubs, workers, streams),
             logs.router(own.containers, workers, streams),
@@ -164,7 +164,7 @@ def _report(installed: Installed, layout: Cgroups) -> None:
 
 def _begin(parts: Parts, own: Containers, store: Images, network: Controller) -> None:
     """Make the rows and the machine agree, then let news in."""
-    live = reconcile.load(parts, partial(create_request.parse, facts=parts.facts))
+    live = reconcile.load(parts, partial(create_request.restore, facts=parts.facts))
     network.start(live)
     parts.watcher.start(own.exited)
     reconcile.adopt(parts)

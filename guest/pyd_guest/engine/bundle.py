@@ -22,7 +22,8 @@ def write(parts: Parts, container: Container, sandbox: Sandbox | None) -> None:
     rootfs = parts.paths.rootfs(container.id)
     kept = parts.paths.kept(container.id)
     user = users.resolve(rootfs, spec.user, spec.group_add)
-    workdir.ensure(rootfs, spec.cwd, user)
+    for directory in (*spec.volume_paths, spec.cwd):
+        workdir.ensure(rootfs, directory)
     granted = runtime_request.granted(spec, parts.facts)
     place = runtime_request.Placement(
         container_id=container.id,

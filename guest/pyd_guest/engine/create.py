@@ -42,6 +42,7 @@ def create(
     config, host_config = create_request.merge(
         body, image.config, container_id=container_id, facts=parts.facts
     )
+    _name_by_id(parts, host_config)
     spec = create_request.parse(config, host_config, parts.facts)
     with ExitStack() as undo:
         chosen = _reserve(parts, name, container_id)
@@ -66,6 +67,13 @@ def create(
     announce(parts, container, "create")
     parts.prefetch()
     return CreateResult(container_id, list(spec.warnings))
+
+
+def _name_by_id(parts: Parts, host_config: dict[str, object]) -> None:
+    """Keep a container whose network is shared by its id: a name may change hands."""
+    kind, _, reference = str(host_config["NetworkMode"]).partition(":")
+    if kind == "container" and reference:
+        host_config["NetworkMode"] = f"container:{parts.index.get(reference).id}"
 
 
 def _image(parts: Parts, body: Mapping[str, object], platform: str | None) -> Image:

@@ -21,6 +21,8 @@ def in_dockers_words(message: str, argv: Sequence[str]) -> str:
     """Rephrase what crun or runc said about starting ``argv``."""
     program = argv[0] if argv else ""
     said = message.lower()
+    if not program:
+        return 'exec: "": executable file not found in $PATH'
     if "/" in program and ("not found" in said or "no such file" in said):
         return f'exec: "{program}": stat {program}: no such file or directory'
     if "executable file" in said and "not found" in said:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Protocol
 
 from pyd_api.digest import ChainID
+from pyd_api.errors import UnavailableError
 from pyd_api.ids import ContainerId
 from pyd_guest.engine.index import Index
 from pyd_guest.engine.store import ContainerStore
@@ -143,5 +144,11 @@ class Parts:
     cgroup_parent: str
 
     def runtime(self, name: str) -> OciRuntime:
-        """Return the runtime a container asked for, the default one for no name."""
-        return self.runtimes[name or self.default_runtime]
+        """Return the runtime a container asked for, the default one for no name.
+
+        Raises UnavailableError when it is not installed any more.
+        """
+        runtime = self.runtimes.get(name or self.default_runtime)
+        if runtime is None:
+            raise UnavailableError(f"runtime {name} is not installed any more")
+        return runtime

@@ -53,6 +53,13 @@ def start(parts: Parts, container: Container) -> None:
     except PydError as error:
         _failed(parts, container, error)
         raise
+    except OSError as error:
+        failure = InternalError(f"failed to start container: {error}")
+        _failed(parts, container, failure)
+        raise failure from error
+    except BaseException:  # a defect: told to nobody who waits, but nobody waits for ever
+        _failed(parts, container, InternalError("failed to start container"))
+        raise
     parts.watcher.watch_monitor(running.monitor, lambda: ending.ended(parts, container, running))
     if running.endpoint is not None:
         announce_network(parts, container, running.endpoint, "connect")

@@ -58,7 +58,8 @@ def quicken() -> None:
     The first write to any ``cgroup.procs`` waits for an RCU grace period (10 to 20 ms), the
     writes that follow soon after do not (kernel/cgroup/cgroup.c, cgroup_attach_lock; rcu_sync).
     A process that writes itself into the group it is in moves nothing and still pays that wait;
-    called while the client is between "create" and "start", it pays it for the container.
+    called when a client says hello, it pays it for the container that is started next. The effect
+    ends by itself one grace period after the last write.
     """
     for line in Path("/proc/self/cgroup").read_text(encoding="ascii").splitlines():
         _, names, path = line.split(":", 2)

@@ -9,24 +9,28 @@ from pathlib import Path, PurePosixPath
 
 from pyd_api.errors import InvalidRequestError
 from pyd_guest.linux.openat2 import open_in_root
-from pyd_guest.runtime.users import User
 
 _DIRECTORY = os.O_PATH | os.O_DIRECTORY
 
 
-def ensure(rootfs: Path, cwd: str, owner: User) -> None:
-    """Make ``cwd`` and its missing parents in a mounted root; the last one belongs to ``owner``.
+def ensure(rootfs: Path, cwd: str) -> None:
+    """Make ``cwd`` and its missing parents in a mounted root.
 
-    Raises InvalidRequestError when something that is no directory is in the way.
+    Raises InvalidRequestError when something that is no directory is in the way, or when links of
+    the image lead below /proc, where the container would find descriptors of the runtime.
     """
     if cwd in ("", "/"):
         return
     root = os.open(rootfs, _DIRECTORY | os.O_CLOEXEC)
     try:
         try:
-            os.close(open_in_root(root, cwd, _DIRECTORY))
+            found = open_in_root(root, cwd, _DIRECTORY)
         except FileNotFoundError:
-            _make(root, PurePosixPath(cwd), owner)
+            found = _make(root, PurePosixPath(cwd))
+        try:
+            _refuse_below_proc(root, found, cwd)
+        finally:
+            os.close(found)
     except (NotADirectoryError, FileExistsError) as error:
         raise InvalidRequestError(f"Cannot mkdir: {cwd} is not a directory") from error
     except OSError as error:
@@ -35,23 +39,26 @@ def ensure(rootfs: Path, cwd: str, owner: User) -> None:
         os.close(root)
 
 
-def _make(root: int, cwd: PurePosixPath, owner: User) -> None:
+def _refuse_below_proc(root: int, found: int, cwd: str) -> None:
+    top, where = (os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in (root, found))
+    if Path(where).is_relative_to(Path(top) / "proc"):
+        raise InvalidRequestError(f"invalid working directory: {cwd} leads into /proc")
+
+
+def _make(root: int, cwd: PurePosixPath) -> int:
     parent = open_in_root(root, "/", _DIRECTORY)
-    made = False
     try:
         for depth, name in enumerate(cwd.parts[1:], start=2):
             path = str(PurePosixPath(*cwd.parts[:depth]))
             try:
                 child = open_in_root(root, path, _DIRECTORY)
-                made = False
             except FileNotFoundError:
                 # mkdirat follows no link in its last part; a dangling one is FileExistsError.
                 os.mkdir(name, 0o755, dir_fd=parent)
-                made = True
                 child = open_in_root(root, path, _DIRECTORY)
             os.close(parent)
             parent = child
-        if made:
-            os.chown(f"/proc/self/fd/{parent}", owner.uid, owner.gid)
-    finally:
+    except BaseException:
         os.close(parent)
+        raise
+    return parent
