@@ -3,6 +3,8 @@
 import gzip
 import io
 import json
+import os
+import signal
 import subprocess
 import time
 from collections.abc import Iterator, Sequence
@@ -12,15 +14,22 @@ from threading import Thread
 import pytest
 from backports import zstd
 
-from pyd_api.errors import InvalidRequestError, NotFoundError, PydError, UnsupportedError
+from pyd_api.errors import (
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    PydError,
+    UnsupportedError,
+)
 from pyd_guest.images import wire
 from pyd_guest.images.base import BASE, ensure_base
 from pyd_guest.images.base_layer import layer
 from pyd_guest.images.import_ import import_archive
 from pyd_guest.images.listing import list_images
 from pyd_guest.images.load import load
+from pyd_guest.images.service import ImageService
 from pyd_guest.images.store import Images
-from support.image_stores import Events, inventory, opened
+from support.image_stores import Events, Users, inventory, opened
 from support.tarballs import (
     Member,
     config,
@@ -396,3 +405,48 @@ def test_the_base_image(store: Images) -> None:
     assert (root / "etc/shadow").stat().st_mode & 0o7777 == 0o640
     assert store.tag_owner(BASE) == image.id
     assert layer(b"x", ["bin/b", "bin/a"]) == layer(b"x", ["bin/a", "bin/b", "bin/a", "opt/z"])
+
+
+def test_g7_a_full_disk_is_said_so(tmp_path: Path) -> None:
+    place = tmp_path / "small"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=20m", "none", place], check=True)
+    try:
+        with opened(place / "data") as images:
+            service = ImageService(images, Users())
+            filler = place / "filler"
+            filler.write_bytes(bytes(19 << 20))
+            archive = one_image(tar(Member("f", os.urandom(3 << 20))))
+            with pytest.raises(InternalError, match="space"):
+                service.load(io.BytesIO(archive), lambda _: None, quiet=True)
+            images.snapshots._sweeper.close()
+            assert inventory(place / "data") == []
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+def test_a_worker_that_is_killed_fails_its_layer_only(store: Images, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)  # the worker waits for a writer
+    with store.snapshots.unpacking() as batch:
+        job = batch.submit(pipe, digest=None, diff_id=None, parent=None)
+        while not batch._busy:
+            time.sleep(0.001)
+        (worker,) = batch._busy
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(InternalError, match="ended in the middle"):
+            job.result(10)
+    assert held(tmp_path, store) == []
+
+
+def test_leaving_ends_workers_that_are_busy(store: Images, tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with store.snapshots.unpacking() as batch:
+        job = batch.submit(pipe, digest=None, diff_id=None, parent=None)
+        while not batch._busy:
+            time.sleep(0.001)
+        (worker,) = batch._busy
+    assert isinstance(job.exception(10), InternalError)
+    assert not Path(f"/proc/{worker.pid}").exists()
+    assert held(tmp_path, store) == []

@@ -1,8 +1,10 @@
 """The calls on images that the API offers, on one object: names and options in, wire shapes out."""
 
-from collections.abc import Mapping, Sequence
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
-from pyd_api.errors import InvalidRequestError, UnsupportedError
+from pyd_api.errors import InternalError, InvalidRequestError, UnsupportedError
 from pyd_api.reference import Reference
 from pyd_guest.images import import_, listing, load, removal, wire
 from pyd_guest.images.platform import Platform
@@ -10,6 +12,16 @@ from pyd_guest.images.progress import Progress
 from pyd_guest.images.store import Images, tag_reference
 from pyd_guest.registry.credentials import Credentials
 from pyd_guest.snapshots.decompress import Readable
+
+
+@contextmanager
+def _machine(what: str) -> Iterator[None]:
+    """Turn a failing disk into a refusal that says so."""
+    try:
+        yield
+    except (OSError, sqlite3.Error) as error:
+        reason = error.strerror if isinstance(error, OSError) else None
+        raise InternalError(f"{what} failed: {reason or error}") from error
 
 
 class ImageService:
@@ -35,15 +47,18 @@ class ImageService:
 
     def tag(self, name: str, repository: str, tag: str) -> None:
         """Give an image another name."""
-        self._images.tag(name, repository, tag)
+        with _machine("tagging the image"):
+            self._images.tag(name, repository, tag)
 
     def remove(self, name: str, *, force: bool) -> Sequence[dict[str, str]]:
         """Remove a name, and the image with its last one."""
-        return removal.remove(self._images, self._users, name, force=force)
+        with _machine("removing the image"):
+            return removal.remove(self._images, self._users, name, force=force)
 
     def load(self, file: Readable, progress: Progress, *, quiet: bool) -> None:
         """Load an archive of images."""
-        load.load(self._images, file, progress, quiet=quiet)
+        with _machine("loading the archive"):
+            load.load(self._images, file, progress, quiet=quiet)
 
     def import_archive(
         self,
@@ -57,16 +72,17 @@ class ImageService:
         platform: str | None,
     ) -> None:
         """Make an image of a file system archive."""
-        import_.import_archive(
-            self._images,
-            file,
-            progress,
-            repository=repository,
-            tag=tag,
-            message=message,
-            changes=changes,
-            platform=Platform.parse(platform) if platform else None,
-        )
+        with _machine("importing the archive"):
+            import_.import_archive(
+                self._images,
+                file,
+                progress,
+                repository=repository,
+                tag=tag,
+                message=message,
+                changes=changes,
+                platform=Platform.parse(platform) if platform else None,
+            )
 
     def pull(
         self, name: str, tag: str, progress: Progress, *, auth: str | None, platform: str | None
@@ -75,13 +91,14 @@ class ImageService:
         # The http client and TLS are 5 MB that a daemon without a pull need not have (ADR 0003).
         from pyd_guest.images.pull import pull
 
-        pull(
-            self._images,
-            pull_reference(name, tag),
-            progress,
-            credentials=Credentials.parse(auth),
-            platform=Platform.parse(platform) if platform else None,
-        )
+        with _machine(f"pulling {name[:200]}"):
+            pull(
+                self._images,
+                pull_reference(name, tag),
+                progress,
+                credentials=Credentials.parse(auth),
+                platform=Platform.parse(platform) if platform else None,
+            )
 
 
 def pull_reference(name: str, tag: str) -> Reference:

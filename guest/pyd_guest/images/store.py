@@ -15,7 +15,7 @@ from threading import Lock
 from typing import Protocol
 
 from pyd_api.digest import DIGEST_PATTERN, ChainID, Digest
-from pyd_api.errors import InvalidRequestError, NotFoundError
+from pyd_api.errors import InvalidRequestError, NotFoundError, PydError
 from pyd_api.ids import ImageId
 from pyd_api.reference import Reference
 from pyd_guest.content.store import BlobStore, Ingest
@@ -212,7 +212,7 @@ class Images:
         for image in images:
             self._configs[image.id] = image.config
             # The images are there; what fails here is tried again by the first container.
-            with suppress(OSError):
+            with suppress(OSError, PydError):
                 self.snapshots.warm(image.config.top)
 
     def _sync(self, parts: Parts) -> None:

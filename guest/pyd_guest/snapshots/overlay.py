@@ -100,7 +100,10 @@ class Snapshots:
                 raise InternalError(
                     f"layer {chain} is missing", hint="pull or load the image again"
                 )
-            self._prepare(key, parent)
+            try:
+                self._prepare(key, parent)
+            except OSError as error:
+                raise InternalError(f"cannot make the writable layer: {_reason(error)}") from error
 
     def _prepare(self, key: str, parent: ChainID | None) -> None:
         top = Path(self._lower(parent).partition(":")[0]).stat()
@@ -124,22 +127,26 @@ class Snapshots:
     def mount(self, key: str, target: Path, *, volatile: bool = False) -> None:
         """Put the snapshot where ``target`` is, by one system call.
 
-        ``volatile`` skips syncs of the writable layer, for containers that nobody keeps.
+        ``volatile`` skips syncs of the writable layer, for containers that nobody keeps. Raises
+        InternalError that names the missing layer or says what the kernel did.
         """
         parent = self._parent_of(key)
         base = f"/proc/self/fd/{self._root_fd}/active/{key}"
         options = (
             f"lowerdir={self._lower(parent)},upperdir={base}/upper,workdir={base}/work,{_OPTIONS}"
         )
-        if volatile:
-            options += ",volatile"
+        try:
+            self._mount(key, target, f"{options},volatile" if volatile else options)
+        except OSError as error:
+            self._explain(parent)
+            raise InternalError(f"cannot mount the root file system: {_reason(error)}") from error
+
+    def _mount(self, key: str, target: Path, options: str) -> None:
         try:
             mount("overlay", target, "overlay", 0, options)
         except OSError:
             # A volatile snapshot that was mounted before carries a mark against a second mount.
-            work = self._active / key / "work" / "work" / "incompat"
-            if not self._sweeper.discard(work):
-                self._explain(parent)
+            if not self._sweeper.discard(self._active / key / "work" / "work" / "incompat"):
                 raise
             mount("overlay", target, "overlay", 0, options)
 
@@ -267,6 +274,10 @@ class Snapshots:
         except OSError:
             self._sweeper.discard(kept)
             raise
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or str(error)
 
 
 def _check_key(key: str) -> None:
