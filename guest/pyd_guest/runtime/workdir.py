@@ -40,8 +40,8 @@ def ensure(rootfs: Path, cwd: str) -> None:
 
 
 def _refuse_below_proc(root: int, found: int, cwd: str) -> None:
-    top, where = (os.readlink(f"/proc/self/fd/{descriptor}") for descriptor in (root, found))
-    if Path(where).is_relative_to(Path(top) / "proc"):
+    top, where = (Path(f"/proc/self/fd/{number}").readlink() for number in (root, found))
+    if where.is_relative_to(top / "proc"):
         raise InvalidRequestError(f"invalid working directory: {cwd} leads into /proc")
 
 
