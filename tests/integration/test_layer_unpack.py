@@ -56,10 +56,11 @@ def place(tmp_path: Path) -> Iterator[Place]:
     place = Place(tmp_path)
     yield place
     os.umask(before)
-    assert place.safe()
+    safe = place.safe()
     fd = os.open(place.root.parent, os.O_RDONLY)
-    remove_tree(fd, "layer")  # too deep for pytest's own removal
+    remove_tree(fd, "layer")  # its names are no matter for pytest's own removal
     os.close(fd)
+    assert safe
 
 
 def is_whiteout(path: Path) -> bool:
@@ -313,7 +314,7 @@ def test_names_that_the_file_system_refuses(place: Place) -> None:
 def test_deep_trees_and_many_directories(place: Place) -> None:
     members = [Member(f"d{n}/e/f", b"x") for n in range(400)]
     members += [Member(f"d{n}/e/g", b"y") for n in range(400)]
-    place.unpack(Member("a/" * 1000 + "x", b"1"), *members)
+    place.unpack(Member("a/" * 300 + "x", b"1"), *members)
     assert (place.root / "d399/e/g").read_bytes() == b"y"
 
 
