@@ -215,3 +215,24 @@ def test_stop_ends_streams(tmp_path: Path) -> None:
     assert attached.recv(10) == b""
     attached.close()
     waiting.close()
+
+
+def test_g19_half_closed_sessions_give_everything_back(served: Served) -> None:
+    fds = Path("/proc/self/fd")
+    before = 0
+    for turn in range(12):
+        attachment = served.containers.add(f"c{turn}")
+        with served.connect() as client:
+            client.sendall(request(f"/containers/c{turn}/attach{ALL}", UPGRADE))
+            read_head(client)
+            monitor = Monitor(attachment)
+            client.sendall(b"x" * 400_000)  # enough to stop reading for a while
+            client.shutdown(socket.SHUT_WR)
+            while monitor.input():
+                pass
+            monitor.stdout(b"done")
+            monitor.close()
+            assert read_all(client) == frame(STDOUT, b"done")
+        if turn == 1:
+            before = len(list(fds.iterdir()))
+    assert len(list(fds.iterdir())) <= before + 1

@@ -58,7 +58,12 @@ class RawStream(asyncio.Protocol):
             self._transport.pause_reading()
 
     def eof_received(self) -> bool:
-        """Note the end of input; output goes on."""
+        """Note the end of input; output goes on.
+
+        A transport that resumes reading may report the end once more.
+        """
+        if self._input_ended:
+            return True
         self._input_ended = True
         self._arrived.set()
         if self._transport is not None:
@@ -93,7 +98,7 @@ class RawStream(asyncio.Protocol):
         data = b"".join(self._input)
         self._input.clear()
         self._input_bytes = 0
-        if self._transport is not None and not self.closed.is_set():
+        if self._transport is not None and not self._input_ended:
             self._transport.resume_reading()
         return data
 

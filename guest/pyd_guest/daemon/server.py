@@ -115,7 +115,8 @@ class Connection(HttpToolsProtocol):
         self._eof = True
         if self._in_head and (self.cycle is None or self.cycle.response_complete):
             return None
-        self._unwatch = watch_hangup(self.loop, self.transport, self.transport.abort)
+        if self._unwatch is None:  # a transport that resumes reading reports the end once more
+            self._unwatch = watch_hangup(self.loop, self.transport, self.transport.abort)
         return True
 
     def _end_watch(self) -> None:
