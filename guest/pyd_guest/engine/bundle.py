@@ -5,6 +5,7 @@ numbers, the working directory, the seccomp filter, the network namespace.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from pyd_api.errors import ConflictError, InvalidRequestError
@@ -21,6 +22,13 @@ def write(parts: Parts, container: Container, sandbox: Sandbox | None) -> None:
     spec = container.spec
     rootfs = parts.paths.rootfs(container.id)
     kept = parts.paths.kept(container.id)
+    netns = str(sandbox.path) if sandbox and sandbox.path else None
+    if spec.network.container is not None:
+        other, state = _running(parts, container, spec.network.container)
+        # one network, one set of names: the other's files and host name are shared with it
+        netns = f"/proc/{state.process.pid}/ns/net"
+        kept = parts.paths.kept(other.id)
+        spec = replace(spec, hostname=other.spec.hostname, domainname=other.spec.domainname)
     user = users.resolve(rootfs, spec.user, spec.group_add)
     for directory in (*spec.volume_paths, spec.cwd):
         workdir.ensure(rootfs, directory)
@@ -29,7 +37,7 @@ def write(parts: Parts, container: Container, sandbox: Sandbox | None) -> None:
         container_id=container.id,
         rootfs=str(rootfs),
         user=user,
-        netns=_network_namespace(parts, container, sandbox),
+        netns=netns,
         hosts=str(kept / "hosts"),
         hostname=str(kept / "hostname"),
         resolv_conf=str(kept / "resolv.conf"),
@@ -55,14 +63,11 @@ def _init(parts: Parts) -> Path:
     return parts.init
 
 
-def _network_namespace(parts: Parts, container: Container, sandbox: Sandbox | None) -> str | None:
-    reference = container.spec.network.container
-    if reference is None:
-        return str(sandbox.path) if sandbox and sandbox.path else None
+def _running(parts: Parts, container: Container, reference: str) -> tuple[Container, Running]:
     other = parts.index.get(reference)
     if other is container:
         raise InvalidRequestError("cannot join own network")
     state = other.state
     if not isinstance(state, Running):
         raise ConflictError(f"cannot join network of a non running container: {other.id}")
-    return f"/proc/{state.process.pid}/ns/net"
+    return other, state
