@@ -55,7 +55,10 @@ class Attachment(Protocol):
 
     @property
     def console(self) -> Future[socket.socket]:
-        """The monitor's attach socket, once the monitor is up; the hub closes it."""
+        """The monitor's attach socket, once the monitor is up; the same for all clients of a run.
+
+        The hub closes it.
+        """
 
 
 class Client:
@@ -128,12 +131,6 @@ class Hub:
         self._console.settimeout(0)
         self._ready.set()
         self._resume()
-
-    def decline(self, attachment: Attachment) -> None:
-        """Give up the socket of a second attachment: one connection serves every client."""
-        console = attachment.console
-        if console is not self._attachment.console and not console.cancel():
-            console.add_done_callback(_close_result)
 
     # Output
 
@@ -280,11 +277,6 @@ class Hub:
                     _log.debug("shutdown of %s: %s", self.key[:12], error)
 
 
-def _close_result(console: Future[socket.socket]) -> None:
-    if not console.cancelled() and console.exception() is None:
-        console.result().close()
-
-
 class AttachHubs:
     """The hubs of this daemon, by container or exec."""
 
@@ -302,8 +294,6 @@ class AttachHubs:
         hub = self._hubs.get(attachment.key)
         if hub is None or hub.ended:
             hub = self._hubs[attachment.key] = Hub(attachment, self._forget)
-        else:
-            hub.decline(attachment)
         spool = Spool(
             self._directory,
             self._limiter,

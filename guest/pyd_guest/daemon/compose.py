@@ -169,6 +169,7 @@ def _begin(parts: Parts, own: Containers, store: Images, network: Controller) ->
     parts.watcher.start(own.exited)
     reconcile.adopt(parts)
     store.recover()
+    reconcile.restore_layers(parts)
     ensure_base(store)
 
 

@@ -5,8 +5,7 @@ between "the monitor is up" and "the process goes", so that no byte of output is
 """
 
 import socket
-from concurrent.futures import Future, InvalidStateError
-from contextlib import suppress
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,21 +27,19 @@ class Attachment:
 
 
 def attach(container: Container, bundle: Path) -> Attachment:
-    """Return the way to the console, now or at the next start.
+    """Return the way to the console of this run, or of the next one if it does not run.
 
-    Raises ConflictError for a container that has run and ended: there is nothing to see.
+    Every client of a run is given the same future. conmon ends the process's input as soon as any
+    one connection goes away, so there must be only one.
     """
-    console: Future[socket.socket] = Future()
     with container.lock:
         if container.removed:
             raise ConflictError(f"container {container.id} is removed")
-        if isinstance(container.state, Running):
-            try:
-                console.set_result(connect_console(bundle))
-            except OSError as error:  # it is ending just now
-                console.set_exception(error)
-        else:
-            container.consoles.append(console)
+        console = container.console
+        if console is None or _is_over(console):
+            console = container.console = Future()
+            if isinstance(container.state, Running):
+                connect(container, bundle)
     return Attachment(
         container.id,
         container.spec.tty,
@@ -53,20 +50,25 @@ def attach(container: Container, bundle: Path) -> Attachment:
 
 
 def connect(container: Container, bundle: Path) -> None:
-    """Give every waiting client its console; the container's lock is held."""
-    waiting, container.consoles = container.consoles, []
-    for console in waiting:
-        if not console.set_running_or_notify_cancel():
-            continue
-        try:
-            console.set_result(connect_console(bundle))
-        except OSError as error:
-            console.set_exception(error)
+    """Give those who wait for the console of this run its socket; the lock is held."""
+    console = container.console
+    if console is None or console.done():
+        return
+    try:
+        console.set_result(connect_console(bundle))
+    except OSError as error:  # the process is ending just now
+        console.set_exception(error)
 
 
-def refuse(container: Container, error: PydError) -> None:
-    """Tell every waiting client that there will be no console; the lock is held."""
-    waiting, container.consoles = container.consoles, []
-    for console in waiting:
-        with suppress(InvalidStateError):
-            console.set_exception(error)
+def end(container: Container, error: PydError | None = None) -> None:
+    """Forget the console of a run that is over or never came to be; the lock is held."""
+    console, container.console = container.console, None
+    if console is not None and not console.done():
+        console.set_exception(error or ConflictError(f"container {container.id} has ended"))
+
+
+def _is_over(console: Future[socket.socket]) -> bool:
+    """Tell whether whoever reads the console has closed it, or it could not be connected."""
+    if not console.done():
+        return False
+    return console.exception() is not None or console.result().fileno() < 0

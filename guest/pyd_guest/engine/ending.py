@@ -16,7 +16,7 @@ import signal
 from contextlib import suppress
 
 from pyd_api.ids import ContainerId
-from pyd_guest.engine import removal
+from pyd_guest.engine import console, removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Exited, Running
 from pyd_guest.engine.parts import Parts
@@ -68,6 +68,7 @@ def _settle(parts: Parts, container: Container, was: Running, exited: Exited) ->
     with stage(container.id, "release"):
         parts.network.release(container.id)
     container.state = exited
+    console.end(container)
     removes_itself = container.spec.auto_remove and not container.removing
     if not removes_itself:  # otherwise the row goes in a moment
         parts.store.save_state(container.id, exited)

@@ -75,8 +75,8 @@ class Container:
     removed: bool = False
     lock: RLock = field(default_factory=RLock)
     waits: Waits = field(default_factory=Waits)
-    # Clients that attached before the monitor was there; a start connects them.
-    consoles: list[Future[socket.socket]] = field(default_factory=list)
+    # The console of this run, or of the next one; one for all clients, see `console`.
+    console: Future[socket.socket] | None = None
     # What follows an end in the background; the next start waits for it.
     cleanup: Future[None] | None = None
     exec_ids: list[str] = field(default_factory=list)

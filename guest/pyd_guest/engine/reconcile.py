@@ -16,6 +16,7 @@ import logging
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
+from pyd_api.errors import PydError
 from pyd_api.ids import ID_PATTERN, ContainerId
 from pyd_guest.engine import ending, removal
 from pyd_guest.engine.model import Container, Exited, Running
@@ -56,6 +57,21 @@ def load(parts: Parts, parse: SpecParser) -> dict[ContainerId, Endpoint]:
             parts.store.save_state(container.id, container.state)
     _remove_remains(parts)
     return live
+
+
+def restore_layers(parts: Parts) -> None:
+    """Make the writable layers anew that a power cut took after their containers' rows were safe.
+
+    For after the snapshot store has dropped what was half-made.
+    """
+    present = parts.snapshots.keys()
+    for container in parts.index.all():
+        if container.id not in present:
+            _log.warning("the writable layer of container %s is lost; made anew", container.id)
+            try:
+                parts.snapshots.prepare(container.id, parts.images.get(container.image_id).top)
+            except PydError as error:
+                _log.warning("container %s has no writable layer: %s", container.id, error)
 
 
 def adopt(parts: Parts) -> None:

@@ -6,9 +6,8 @@ and removes it, so no journal is needed.
 """
 
 from pyd_api.errors import ConflictError
-from pyd_guest.engine import stop
+from pyd_guest.engine import console, stop
 from pyd_guest.engine.announce import announce
-from pyd_guest.engine.console import refuse
 from pyd_guest.engine.model import Container, Created, Exited, Running
 from pyd_guest.engine.parts import Parts
 from pyd_guest.engine.waiting import WaitResult
@@ -45,7 +44,7 @@ def remove_ended(parts: Parts, container: Container) -> None:
     container.removed = True
     parts.index.drop(container)
     announce(parts, container, "destroy")
-    refuse(container, ConflictError(f"container {container.id} is removed"))
+    console.end(container, ConflictError(f"container {container.id} is removed"))
     container.waits.removed(WaitResult(code))
     parts.background.submit(_sweep, parts, container)
 

@@ -161,7 +161,7 @@ def _failed(parts: Parts, container: Container, error: PydError) -> None:
         case Exited(_, started_ns, finished_ns):
             container.state = Exited(code, started_ns, finished_ns, error=error.message)
     parts.store.save_state(container.id, container.state)
-    console.refuse(container, error)
+    console.end(container, error)
     container.waits.exited(WaitResult(code, error.message))
     if container.spec.auto_remove:
         removal.remove_ended(parts, container)
