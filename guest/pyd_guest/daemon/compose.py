@@ -42,7 +42,7 @@ from pyd_guest.linux.cgroup import Cgroups
 from pyd_guest.linux.spawner import Spawner
 from pyd_guest.network.assemble import assemble
 from pyd_guest.network.controller import Controller
-from pyd_guest.runtime import host, probe
+from pyd_guest.runtime import capabilities, host, probe
 from pyd_guest.runtime.conmon import Monitors
 from pyd_guest.runtime.oci_runtime import OciRuntime, RuntimeName
 from pyd_guest.runtime.probe import Installed
@@ -114,7 +114,12 @@ def engine(config: Config) -> Iterator[Engine]:
         layout = cgroup.probe()
         spawner = Spawner(hide=layout.unified_mount)
         stack.callback(spawner.close)
-        installed = probe.probe(spawner, _runtime_name(config))
+        installed = probe.probe(
+            spawner,
+            _runtime_name(config),
+            layout=layout.layout,
+            capabilities=capabilities.available(),
+        )
         runtimes: dict[str, OciRuntime] = {
             found.name: OciRuntime(found, _made(paths.runtimes / found.name), spawner)
             for found in installed.runtimes
@@ -153,6 +158,8 @@ def engine(config: Config) -> Iterator[Engine]:
 
 
 def _report(installed: Installed, layout: Cgroups) -> None:
+    if installed.passed_over:
+        _log.warning("%s; using runc, which is slower", installed.passed_over)
     _log.info(
         "runtime %s %s, conmon %s, cgroups %s",
         installed.chosen.name,

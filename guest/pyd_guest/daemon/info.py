@@ -188,6 +188,8 @@ class SystemReport:
         warnings = [f"WARNING: No {name} limit support" for name in wanted if name not in has]
         if not self.parts.facts.apparmor:
             warnings.append("WARNING: AppArmor is not available on this kernel")
+        if self.installed.passed_over:
+            warnings.append(f"WARNING: {self.installed.passed_over}; using runc")
         if self.cgroups.layout == "hybrid":
             warnings.append(
                 "WARNING: cgroup v1 and v2 are both mounted (hybrid); containers are limited "

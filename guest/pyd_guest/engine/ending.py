@@ -20,9 +20,11 @@ from pyd_guest.engine import console, removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Exited, Running
 from pyd_guest.engine.parts import Parts
+from pyd_guest.engine.runtime_request import cgroups_path
 from pyd_guest.engine.stages import stage
 from pyd_guest.engine.times import now_ns
 from pyd_guest.engine.waiting import WaitResult
+from pyd_guest.linux import cgroup
 from pyd_guest.linux.mount import unmount
 from pyd_guest.linux.pidfd import identify, is_alive, open_process, send_signal
 from pyd_guest.linux.trees import remove_tree
@@ -90,10 +92,16 @@ def _settle(parts: Parts, container: Container, was: Running, exited: Exited) ->
 
 def clean(parts: Parts, container: Container) -> None:
     """Remove what only a running container needs; idempotent, takes no lock."""
-    parts.runtime(container.spec.runtime).delete(container.id)
+    delete_process(parts, container)
     _unmount(parts, container.id)
     remove_tree(parts.paths.bundle(container.id))
     parts.paths.exit_file(container.id).unlink(missing_ok=True)
+
+
+def delete_process(parts: Parts, container: Container) -> None:
+    """Remove what the runtime knows of a container, and its cgroups if it never got so far."""
+    parts.runtime(container.spec.runtime).delete(container.id)
+    cgroup.remove(cgroups_path(container.spec, parts.cgroup_parent, container.id))
 
 
 def _unmount(parts: Parts, container_id: ContainerId) -> None:

@@ -105,6 +105,8 @@ def _remove_remains(parts: Parts) -> None:
             runtime.delete(own)
     for own in _ids(entry.name for entry in parts.paths.bundles.iterdir()):
         if own not in running:
+            if own in known:
+                ending.delete_process(parts, known[own])
             for point in mount_points(parts.paths.bundle(own)):
                 with suppress(OSError):
                     unmount(point, detach=True)

@@ -67,7 +67,7 @@ def runtime_input(spec: ContainerSpec, place: Placement, facts: HostFacts) -> Ru
         process=process,
         hostname=spec.hostname,
         domainname=spec.domainname,
-        cgroups_path=_cgroups_path(spec, place),
+        cgroups_path=cgroups_path(spec, place.cgroup_parent, place.container_id),
         cgroup_version=facts.cgroup_version,
         namespaces=_namespaces(spec, place),
         resources=spec.resources,
@@ -129,6 +129,6 @@ def _binds(spec: ContainerSpec, place: Placement) -> tuple[Bind, ...]:
     return tuple(binds)
 
 
-def _cgroups_path(spec: ContainerSpec, place: Placement) -> str:
-    parent = spec.cgroup_parent or place.cgroup_parent
-    return f"/{parent.strip('/')}/{place.container_id}"
+def cgroups_path(spec: ContainerSpec, default_parent: str, container_id: str) -> str:
+    """Return the container's place below every cgroup hierarchy."""
+    return f"/{(spec.cgroup_parent or default_parent).strip('/')}/{container_id}"

@@ -87,7 +87,7 @@ def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
         bundle.write(parts, container, sandbox)
     with stage(own, "create"):
         undo.callback(ending.forget_exit, parts, own)
-        undo.callback(parts.runtime(spec.runtime).delete, own)
+        undo.callback(ending.delete_process, parts, container)
         monitored = _create(parts, container)
     running = Running(
         monitored.process,

@@ -52,6 +52,14 @@ def probe(mountinfo: str | None = None) -> Cgroups:
     return Cgroups("hybrid" if v2 else "legacy", names, v2)
 
 
+def remove(path: str) -> None:
+    """Remove the empty group ``path`` from every hierarchy; fine where there is none."""
+    roots = [ROOT] if (ROOT / "cgroup.procs").exists() else list(ROOT.iterdir())
+    for root in roots:
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            (root / path.strip("/")).rmdir()
+
+
 def quicken() -> None:
     """Make the moves into cgroups of the next few milliseconds quick.
 
