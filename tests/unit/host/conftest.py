@@ -31,6 +31,7 @@ def scripted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ScriptedEngine]:
     listener.shutdown(socket.SHUT_RDWR)
     listener.close()
     thread.join(5)
+    engine.end()
     shutil.rmtree(folder)
 
 

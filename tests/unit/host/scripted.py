@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -50,6 +51,7 @@ class ScriptedEngine:
     routes: list[tuple[str, re.Pattern[str], bytes | Script]] = field(default_factory=list)
     requests: list[Request] = field(default_factory=list)
     connections: int = 0
+    talks: list[tuple[socket.socket, threading.Thread]] = field(default_factory=list)
 
     def on(self, method: str, pattern: str, reply: bytes | Script) -> None:
         """Answer ``method`` on paths (without version and query) that match; latest wins."""
@@ -62,7 +64,16 @@ class ScriptedEngine:
             except OSError:
                 return
             self.connections += 1
-            threading.Thread(target=self._talk, args=(client,), daemon=True).start()
+            thread = threading.Thread(target=self._talk, args=(client,), daemon=True)
+            self.talks.append((client, thread))
+            thread.start()
+
+    def end(self) -> None:
+        """Hang up on every client and wait for the threads that served them."""
+        for client, thread in self.talks:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+            thread.join(10)
 
     def _talk(self, client: socket.socket) -> None:
         with client:
