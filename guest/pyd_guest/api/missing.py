@@ -21,6 +21,8 @@ _NOT_IN_A_SWARM: Final = "This node is not part of a swarm"
 
 _SWARM: Final = ("swarm", "nodes", "services", "tasks", "secrets", "configs")
 
+_PREDEFINED: Final = ("bridge", "host", "none")
+
 # what is missing -> method and path
 _MISSING: Final[dict[str, tuple[str, ...]]] = {
     "container export": ("GET /containers/{name:path}/export",),
@@ -61,7 +63,6 @@ _MISSING: Final[dict[str, tuple[str, ...]]] = {
         "POST /networks/prune",
         "POST /networks/{id:path}/connect",
         "POST /networks/{id:path}/disconnect",
-        "GET /networks/{id:path}",
         "DELETE /networks/{id:path}",
     ),
     "volumes": (
@@ -96,6 +97,7 @@ def router() -> APIRouter:
     routes.add_route("/plugins/{name:path}/{verb}", _no_plugin, ["GET", "POST"])
     routes.add_route("/plugins/{name:path}", _no_plugin, ["DELETE"])
     routes.add_route("/volumes/{name:path}", _no_volume, ["GET", "DELETE"])
+    routes.add_route("/networks/{id:path}", _network, ["GET"])
     return routes
 
 
@@ -131,6 +133,14 @@ async def _no_plugin(request: Request) -> Response:
 
 async def _no_volumes(_request: Request) -> Response:
     return JSONResponse({"Volumes": [], "Warnings": None})
+
+
+async def _network(request: Request) -> Response:
+    """Say that there is no such network: ``docker inspect NAME`` asks here as well."""
+    name = request.path_params["id"]
+    if name in _PREDEFINED:
+        raise UnsupportedError("networks: not implemented by pyd")
+    raise NotFoundError(f"network {name} not found")
 
 
 async def _no_volume(request: Request) -> Response:

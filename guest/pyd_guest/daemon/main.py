@@ -60,6 +60,8 @@ def _run(config: Config) -> None:
             environment=os.environ,
         ) as sockets,
     ):
+        # A thread that computes would otherwise make each answer wait for up to 5 ms.
+        sys.setswitchinterval(0.0005)
         gc.freeze()  # what was made so far lives as long as the daemon
 
         async def run() -> None:
