@@ -67,8 +67,14 @@ class Upload:
             full = self._held >= _HELD_MAX_BYTES
         if not full:
             with suppress(RuntimeError):  # the loop may be closed by then
-                self._loop.call_soon_threadsafe(self._room.set)
+                self._loop.call_soon_threadsafe(self._make_room)
         return data
+
+    def _make_room(self) -> None:
+        """Let the client go on, unless more has come since this was asked for."""
+        with self._condition:
+            if self._held < _HELD_MAX_BYTES:
+                self._room.set()
 
     def _is_ready(self) -> bool:
         return bool(self._chunks) or self._ended

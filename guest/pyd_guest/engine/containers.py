@@ -162,10 +162,11 @@ class Containers:
         """Return a future of the exit."""
         container = self._parts.index.get(ref)
         with container.lock:
-            if condition == "removed":
-                return container.waits.removal()
-            if condition == "next-exit" or isinstance(container.state, Running):
-                return container.waits.next_exit()
+            if isinstance(container.state, Running) or (
+                condition != "not-running" and not container.removed  # since it was looked up
+            ):
+                waits = container.waits
+                return waits.removal() if condition == "removed" else waits.next_exit()
             done: Future[WaitResult] = Future()
             done.set_result(WaitResult(container.state.exit_code, container.state.error or None))
             return done

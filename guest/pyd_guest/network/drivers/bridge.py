@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from ipaddress import IPv4Address, IPv4Interface, IPv4Network
 from typing import Protocol
 
-from pyd_api.errors import ConflictError, InternalError, PydError
+from pyd_api.errors import ConflictError, InternalError
 from pyd_api.ids import ContainerId, EndpointId
 from pyd_guest.linux.rtnetlink import Link
 from pyd_guest.network.drivers import bridge_device
@@ -246,7 +246,7 @@ class BridgeDriver:
         return [Rule(port, address) for port in endpoint.ports]
 
 
-class PortsError(PydError):
+class PortsError(InternalError):
     """A port is not to be had; the message lacks the endpoint's name."""
 
 
