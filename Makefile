@@ -38,7 +38,6 @@ lint: venv  ## ruff, mypy for three platforms, the import contracts
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --platform linux
 	$(BIN)/mypy --platform linux scripts/engine.py
-	$(BIN)/mypy --platform linux scripts/engine.py
 	$(BIN)/mypy --platform darwin -p pyd_host -p pyd_vm -p pyd_api
 	$(BIN)/mypy --platform win32 -p pyd_host -p pyd_vm -p pyd_api
 	$(BIN)/lint-imports
