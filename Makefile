@@ -27,8 +27,10 @@ run: setup  ## set up, start the engine, run a first container
 stop: venv  ## stop the engine that `make run` started; containers keep running
 	@$(BIN)/python scripts/engine.py stop
 
+# A folder of its own: pytest would tidy up after earlier runs, and trip over what they left.
 test: setup lint  ## every check and every test (as root)
-	$(PYTEST) -n auto $(T)
+	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+	    $(PYTEST) --basetemp="$$folder/tests" -n auto $(T)
 
 test-unit: venv  ## the tests that need no privileges and no other program
 	$(PYTEST) -n auto -m 'not needs' tests/unit tests/property tests/conformance tests/repo $(T)
