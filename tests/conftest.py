@@ -27,7 +27,7 @@ def pytest_sessionstart(session: pytest.Session) -> None:
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
     """Name long bytes by their size: archives hold the time, and workers must agree on names."""
-    return f"{argname}{len(val)}" if isinstance(val, bytes) and len(val) > 32 else None
+    return f"{argname}{len(val)}" if isinstance(val, bytes) and len(val) > 8 else None
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
