@@ -54,6 +54,7 @@ _log = logging.getLogger(__name__)
 
 CGROUP_PARENT = "/pyd"
 _BACKGROUND_THREADS = 4
+_END_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +129,10 @@ def engine(config: Config) -> Iterator[Engine]:
         stack.callback(network.shutdown)
         background = stack.enter_context(ThreadPoolExecutor(_BACKGROUND_THREADS, "background"))
         quickener = stack.enter_context(ThreadPoolExecutor(1, "quicken"))
-        watcher = Watcher(paths.exits, background)
+        # Ends wait for the locks of starts, which wait for what the background does: not the same
+        # threads, or four of each at once stand still for good.
+        ends = stack.enter_context(ThreadPoolExecutor(_END_THREADS, "ends"))
+        watcher = Watcher(paths.exits, ends)
         stack.callback(watcher.close)
         parts = Parts(
             paths=paths,
@@ -151,7 +155,7 @@ def engine(config: Config) -> Iterator[Engine]:
             cgroup_parent=CGROUP_PARENT,
         )
         own_execs = Execs(parts)
-        own_containers = Containers(parts, own_execs)
+        own_containers = Containers(parts)
         _begin(parts, own_containers, store, network)
         _report(installed, layout)
         yield Engine(parts, own_containers, own_execs, store, published, layout, installed)

@@ -24,7 +24,6 @@ from pyd_guest.engine import stop as stopping
 from pyd_guest.engine.announce import announce
 from pyd_guest.engine.console import Attachment
 from pyd_guest.engine.create import CreateResult
-from pyd_guest.engine.execs import Execs
 from pyd_guest.engine.index import parse_name
 from pyd_guest.engine.listing import listing
 from pyd_guest.engine.logs import LogSource
@@ -34,13 +33,19 @@ from pyd_guest.engine.waiting import WaitResult
 from pyd_guest.runtime.conmon import resize_terminal
 
 
+def _new_name(name: str) -> str:
+    try:
+        return parse_name(f"/{name.removeprefix('/')}")
+    except InvalidRequestError as error:
+        raise InvalidRequestError(f"Error when allocating new name: {error}") from error
+
+
 class Containers:
     """All containers; every method is synchronous and thread-safe."""
 
-    def __init__(self, parts: Parts, execs: Execs) -> None:
-        """Act on ``parts``; the execs of a removed container are forgotten."""
+    def __init__(self, parts: Parts) -> None:
+        """Act on ``parts``."""
         self._parts = parts
-        self._execs = execs
 
     def create(
         self, name: str | None, body: Mapping[str, object], *, platform: str | None
@@ -122,17 +127,21 @@ class Containers:
             raise UnsupportedError("removing links is not supported: pyd has no legacy links")
         container = self._parts.index.get(ref)
         removal.remove(self._parts, container, force=force)
-        self._execs.forget(container)
 
     def rename(self, ref: str, name: str) -> None:
         """Give it another name."""
-        container = self._parts.index.get(ref)
         if not name:
             raise InvalidRequestError("Neither old nor new names may be empty")
-        new, old = parse_name(f"/{name.removeprefix('/')}"), container.name
-        if new == old:
-            raise InvalidRequestError("Renaming a container with the same name as its current name")
+        container = self._parts.index.get(ref)
+        new = _new_name(name)
         with container.lock:
+            if container.removing or container.removed:
+                raise ConflictError(f"container {container.id} is marked for removal")
+            old = container.name
+            if new == old:
+                raise InvalidRequestError(
+                    "Renaming a container with the same name as its current name"
+                )
             try:
                 self._parts.index.reserve(new, container.id)
             except ConflictError as error:
@@ -157,6 +166,7 @@ class Containers:
                 resize_terminal(bundle, height=height, width=width)
             except OSError as error:  # it has ended just now
                 raise ConflictError(f"container {container.id} is not running") from error
+            announce(self._parts, container, "resize", height=str(height), width=str(width))
 
     def wait(self, ref: str, condition: str) -> Future[WaitResult]:
         """Return a future of the exit."""
@@ -185,7 +195,7 @@ class Containers:
             raise UnsupportedError("configured logging driver does not support reading")
         with container.lock:
             ended: Future[None]
-            if isinstance(container.state, Exited):
+            if isinstance(container.state, Exited) or container.removed:
                 ended = Future()
                 ended.set_result(None)
             else:

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 
-from pyd_api.errors import InvalidRequestError, NotFoundError
+from pyd_api.errors import InternalError, InvalidRequestError, NotFoundError
 from pyd_api.ids import ContainerId, new_id
 from pyd_guest.engine import create_request, names
 from pyd_guest.engine.announce import announce
@@ -56,12 +56,15 @@ def create(
             host_config=host_config,
             spec=spec,
         )
-        parts.snapshots.prepare(container_id, image.top)
-        undo.callback(parts.snapshots.remove, container_id)
-        kept = parts.paths.kept(container_id)
-        kept.mkdir(mode=0o710)
-        undo.callback(remove_tree, kept)
-        parts.store.insert(container)
+        try:
+            parts.snapshots.prepare(container_id, image.top)
+            undo.callback(parts.snapshots.remove, container_id)
+            kept = parts.paths.kept(container_id)
+            kept.mkdir(mode=0o710)
+            undo.callback(remove_tree, kept)
+            parts.store.insert(container)
+        except OSError as error:
+            raise InternalError(f"failed to create container: {error}") from error
         undo.pop_all()
     parts.index.add(container)
     announce(parts, container, "create")
@@ -73,7 +76,10 @@ def _name_by_id(parts: Parts, host_config: dict[str, object]) -> None:
     """Keep a container whose network is shared by its id: a name may change hands."""
     kind, _, reference = str(host_config["NetworkMode"]).partition(":")
     if kind == "container" and reference:
-        host_config["NetworkMode"] = f"container:{parts.index.get(reference).id}"
+        try:
+            host_config["NetworkMode"] = f"container:{parts.index.get(reference).id}"
+        except NotFoundError as error:  # not a 404: the CLI takes that for a missing image
+            raise InvalidRequestError(f"joining network namespace of container: {error}") from error
 
 
 def _image(parts: Parts, body: Mapping[str, object], platform: str | None) -> Image:

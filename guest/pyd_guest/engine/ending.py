@@ -10,27 +10,24 @@ The exit file goes last: while the row says "running" and the file is there, a d
 again learns of the end as this one did.
 """
 
-import os
-import select
+import logging
 import signal
+from collections.abc import Callable
 from contextlib import suppress
 
-from pyd_api.ids import ContainerId
-from pyd_guest.engine import console, removal
+from pyd_api.errors import PydError
+from pyd_guest.engine import cleanup, console, removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Exited, Running
 from pyd_guest.engine.parts import Parts
-from pyd_guest.engine.runtime_request import cgroups_path
 from pyd_guest.engine.stages import stage
 from pyd_guest.engine.times import now_ns
 from pyd_guest.engine.waiting import WaitResult
-from pyd_guest.linux import cgroup
-from pyd_guest.linux.mount import unmount
-from pyd_guest.linux.pidfd import identify, is_alive, open_process, send_signal
-from pyd_guest.linux.trees import remove_tree
+from pyd_guest.linux.pidfd import is_alive, send_signal
 
+_log = logging.getLogger(__name__)
 _KILLED = 128 + signal.SIGKILL
-_MONITOR_TIMEOUT_MS = 5000
+_UNKNOWN = 255
 
 
 def ended(parts: Parts, container: Container, run: Running | None = None) -> None:
@@ -51,11 +48,13 @@ def ended(parts: Parts, container: Container, run: Running | None = None) -> Non
 def _read_exit(parts: Parts, container: Container, state: Running) -> Exited | None:
     """Return how the process ended, None while it runs under its monitor."""
     path = parts.paths.exit_file(container.id)
+    alive = is_alive(state.monitor)  # looked at first: its last deed is to write the file
     try:
         text = path.read_text(encoding="ascii")
-        finished_ns = path.stat().st_mtime_ns
+        # file times lag by a tick of the kernel; nothing ends before it has started
+        finished_ns = max(path.stat().st_mtime_ns, state.started_ns)
     except FileNotFoundError:
-        if is_alive(state.monitor):
+        if alive:
             return None
         # Without its monitor the process has no output and no exit status: end it.
         with suppress(ProcessLookupError):
@@ -63,17 +62,18 @@ def _read_exit(parts: Parts, container: Container, state: Running) -> Exited | N
         reason = "the monitor of the container ended before it"
         return Exited(_KILLED, state.started_ns, now_ns(), error=reason)
     oom = (parts.paths.bundle(container.id) / "oom").exists()
-    return Exited(int(text), state.started_ns, finished_ns, oom_killed=oom)
+    code = int(text) if text.strip().isdecimal() else _UNKNOWN
+    return Exited(code, state.started_ns, finished_ns, oom_killed=oom)
 
 
 def _settle(parts: Parts, container: Container, was: Running, exited: Exited) -> None:
     with stage(container.id, "release"):
-        parts.network.release(container.id)
+        _try(container, lambda: parts.network.release(container.id))
     container.state = exited
     console.end(container)
     removes_itself = container.spec.auto_remove and not container.removing
     if not removes_itself:  # otherwise the row goes in a moment
-        parts.store.save_state(container.id, exited)
+        _try(container, lambda: parts.store.save_state(container.id, exited))
     if was.endpoint is not None:
         announce_network(parts, container, was.endpoint, "disconnect")
     seconds = (exited.finished_ns - exited.started_ns) // 10**9
@@ -82,42 +82,17 @@ def _settle(parts: Parts, container: Container, was: Running, exited: Exited) ->
     )
     if removes_itself:
         with stage(container.id, "unmount"):
-            _unmount(parts, container.id)
-    container.cleanup = parts.background.submit(clean, parts, container)
+            _try(container, lambda: cleanup.unmount_rootfs(parts, container.id))
+    cleanup.later(parts, container)
     container.waits.exited(WaitResult(exited.exit_code))
     if removes_itself:
         with stage(container.id, "remove"):
             removal.remove_ended(parts, container)
 
 
-def clean(parts: Parts, container: Container) -> None:
-    """Remove what only a running container needs; idempotent, takes no lock."""
-    delete_process(parts, container)
-    _unmount(parts, container.id)
-    remove_tree(parts.paths.bundle(container.id))
-    parts.paths.exit_file(container.id).unlink(missing_ok=True)
-
-
-def delete_process(parts: Parts, container: Container) -> None:
-    """Remove what the runtime knows of a container, and its cgroups if it never got so far."""
-    parts.runtime(container.spec.runtime).delete(container.id)
-    cgroup.remove(cgroups_path(container.spec, parts.cgroup_parent, container.id))
-
-
-def _unmount(parts: Parts, container_id: ContainerId) -> None:
-    with suppress(FileNotFoundError, OSError):  # EINVAL: not mounted
-        unmount(parts.paths.rootfs(container_id), detach=True)
-
-
-def forget_exit(parts: Parts, container_id: ContainerId) -> None:
-    """Wait for the monitor of a start that failed, so that its exit file fits no later start."""
-    with suppress(OSError, ValueError):
-        text = (parts.paths.bundle(container_id) / "conmon.pid").read_text(encoding="ascii")
-        monitor = open_process(identify(int(text)))
-        try:
-            gone = select.poll()
-            gone.register(monitor, select.POLLIN)
-            gone.poll(_MONITOR_TIMEOUT_MS)
-        finally:
-            os.close(monitor)
-    parts.paths.exit_file(container_id).unlink(missing_ok=True)
+def _try(container: Container, step: Callable[[], None]) -> None:
+    """Do a step of an end: the process is over whether or not it works, and clients wait."""
+    try:
+        step()
+    except (PydError, OSError) as error:
+        _log.error("at the end of container %s: %s", container.id, error)

@@ -12,11 +12,19 @@ import socket
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
-from pyd_api.errors import ConflictError, InvalidRequestError, NotFoundError, PydError
+from pyd_api.errors import (
+    ConflictError,
+    InternalError,
+    InvalidRequestError,
+    NotFoundError,
+    PydError,
+)
 from pyd_api.ids import ExecId, new_id
 from pyd_guest.engine import exec_request, failures
 from pyd_guest.engine.announce import announce
@@ -66,9 +74,13 @@ class Execs:
         _require_running(container)
         self._parts.quicken()  # the process will join the container's cgroups in a moment
         session = ExecSession(ExecId(new_id()), container, exec_request.parse(body))
-        with self._lock:
-            self._sessions[session.id] = session
-            container.exec_ids.append(session.id)
+        with container.lock:
+            _require_running(container)
+            if not container.exec_ids:
+                container.on_removal[:] = [partial(self.forget, container)]
+            with self._lock:
+                self._sessions[session.id] = session
+                container.exec_ids.append(session.id)
         announce(self._parts, container, f"exec_create: {_command(session)}", execID=session.id)
         return session.id
 
@@ -91,6 +103,9 @@ class Execs:
         except PydError as error:
             session.ended.set_result(failures.exit_code_of(error.message))
             raise
+        except OSError as error:
+            session.ended.set_result(failures.FAILED)
+            raise InternalError(f"{_FAILED}{error}") from error
         if console is None:
             return None
         ready: Future[socket.socket] = Future()
@@ -108,7 +123,9 @@ class Execs:
     ) -> socket.socket | None:
         container = session.container
         directory = self._directory(session)
-        directory.mkdir(mode=0o710, parents=True)
+        with container.lock:  # not into the bundle of a run that is over
+            _require_running(container)
+            directory.mkdir(mode=0o710, parents=True)
         try:
             exec_request.write_process(
                 self._parts, container, session.spec, directory, tty=session.tty, size=size
@@ -163,7 +180,8 @@ class Execs:
         session = self._get(exec_id)
         monitor = session.monitor
         if monitor is not None and not session.ended.done() and not is_alive(monitor.process):
-            session.ended.result(_STATUS_TIMEOUT_S)
+            with suppress(TimeoutError):
+                session.ended.result(_STATUS_TIMEOUT_S)
         spec, ended = session.spec, session.ended.done()
         process: dict[str, Any] = {
             "tty": session.tty or spec.tty,

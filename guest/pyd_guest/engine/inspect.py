@@ -7,6 +7,7 @@ the description leaves them open.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from pyd_api.errors import NotFoundError
 from pyd_guest.engine.model import Container, Created, Exited, Running, State
 from pyd_guest.engine.parts import Parts
 from pyd_guest.engine.times import NEVER, now_ns, rfc3339
@@ -58,7 +59,7 @@ def inspect(parts: Parts, container: Container, *, size: bool) -> Json:
             },
             "Name": "overlay2",
         },
-        "Mounts": [],
+        "Mounts": _mounts(container),
         "Config": container.config,
         "NetworkSettings": _network_settings(parts, container),
     }
@@ -85,11 +86,12 @@ def summary(parts: Parts, container: Container, *, size: bool) -> Json:
         "Status": _status_text(container),
         "HostConfig": {"NetworkMode": container.host_config.get("NetworkMode", "default")},
         "NetworkSettings": {"Networks": _networks(parts, container, endpoint)},
-        "Mounts": [],
+        "Mounts": _mounts(container),
     }
     if size:
         written = parts.snapshots.diff_size(container.id)
-        row |= {"SizeRw": written, "SizeRootFs": written + _image_size(parts, container)}
+        row |= {"SizeRw": written} if written else {}  # a list leaves a zero out
+        row["SizeRootFs"] = written + _image_size(parts, container)
     return row
 
 
@@ -107,7 +109,10 @@ def status_of(container: Container) -> str:
 
 
 def _image_size(parts: Parts, container: Container) -> int:
-    return parts.images.get(container.image_id).size
+    try:
+        return parts.images.get(container.image_id).size
+    except NotFoundError:  # removed by force while the container stayed
+        return 0
 
 
 def _state(state: State) -> Json:
@@ -166,6 +171,22 @@ def _network_settings(parts: Parts, container: Container) -> Json:
         "MacAddress": endpoint.mac if endpoint else "",
         "Networks": _networks(parts, container, endpoint),
     }
+
+
+def _mounts(container: Container) -> list[Json]:
+    """Return the mount points: tmpfs of ``Mounts``; those of ``Tmpfs`` are none to dockerd."""
+    mounts = container.host_config.get("Mounts")
+    return [
+        {
+            "Type": mount["Type"],
+            "Source": "",
+            "Destination": mount["Target"],
+            "Mode": "",
+            "RW": not mount.get("ReadOnly"),
+            "Propagation": "",
+        }
+        for mount in (mounts if isinstance(mounts, list) else ())
+    ]
 
 
 def _networks(parts: Parts, container: Container, endpoint: Endpoint | None) -> Json:

@@ -5,7 +5,7 @@ but of labels each. Names and values were checked at the edge.
 """
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 from pyd_api.errors import InvalidRequestError, NotFoundError
@@ -28,6 +28,9 @@ def listing(
 
     Only those that run, unless ``everything``, a limit or a filter by state says otherwise.
     """
+    for name in ("publish", "expose"):
+        for value in filters.get(name, ()):
+            _ports(value)  # refused even where there is no container to look at
     shows_all = everything or limit is not None or bool({"status", "exited"} & filters.keys())
     chosen = [
         container
@@ -39,7 +42,16 @@ def listing(
             if name in _FILTERS
         )
     ]
-    return [summary(parts, container, size=size) for container in chosen[:limit]]
+    return list(_rows(parts, chosen[:limit], size=size))
+
+
+def _rows(parts: Parts, chosen: Sequence[Container], *, size: bool) -> Iterator[Json]:
+    for container in chosen:
+        try:
+            yield summary(parts, container, size=size)
+        except NotFoundError:  # its layer cannot be measured: it is being removed
+            if not container.removed:
+                yield summary(parts, container, size=False)
 
 
 def _between(parts: Parts, filters: Mapping[str, list[str]]) -> list[Container]:

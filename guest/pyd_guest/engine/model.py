@@ -11,7 +11,7 @@ container's lock and write them to the database in the same step::
 """
 
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from threading import RLock
@@ -78,8 +78,10 @@ class Container:
     # The console of this run, or of the next one; one for all clients, see `console`.
     console: Future[socket.socket] | None = None
     # What follows an end in the background; the next start waits for it.
-    cleanup: Future[None] | None = None
+    cleanup: Future[bool] | None = None
     exec_ids: list[str] = field(default_factory=list)
+    # To be told, with the lock held, that the container is gone.
+    on_removal: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def image_name(self) -> str:

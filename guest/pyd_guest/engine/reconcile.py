@@ -13,18 +13,19 @@
 """
 
 import logging
+import signal
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 from pyd_api.errors import PydError
 from pyd_api.ids import ID_PATTERN, ContainerId
-from pyd_guest.engine import ending, removal
+from pyd_guest.engine import cleanup, ending, removal
 from pyd_guest.engine.model import Container, Exited, Running
 from pyd_guest.engine.parts import Parts
 from pyd_guest.engine.store import SpecParser
 from pyd_guest.engine.times import now_ns
 from pyd_guest.linux.mount import mount_points, unmount
-from pyd_guest.linux.pidfd import is_alive
+from pyd_guest.linux.pidfd import is_alive, send_signal
 from pyd_guest.linux.trees import remove_tree
 from pyd_guest.network.endpoint import Endpoint
 from pyd_guest.runtime.conmon import end_monitors
@@ -79,13 +80,26 @@ def adopt(parts: Parts) -> None:
     for container in parts.index.all():
         state = container.state
         if isinstance(state, Running):
-            if parts.runtime(container.spec.runtime).is_waiting(container.id):
-                parts.runtime(container.spec.runtime).start(container.id)
-            parts.watcher.watch_monitor(state.monitor, _ender(parts, container, state))
             ending.ended(parts, container, state)
+            if container.state is state:
+                _let_go(parts, container, state)
+                parts.watcher.watch_monitor(state.monitor, _ender(parts, container, state))
         elif container.spec.auto_remove and isinstance(state, Exited):
             with container.lock:
                 removal.remove_ended(parts, container)
+
+
+def _let_go(parts: Parts, container: Container, state: Running) -> None:
+    """Start a process that still waits; one that cannot be is killed, and its end handled."""
+    runtime = parts.runtime(container.spec.runtime)
+    if not runtime.is_waiting(container.id):
+        return
+    try:
+        runtime.start(container.id)
+    except (PydError, OSError) as error:
+        _log.warning("container %s cannot be started: %s", container.id, error)
+        with suppress(ProcessLookupError):
+            send_signal(state.process, signal.SIGKILL)
 
 
 def _ender(parts: Parts, container: Container, state: Running) -> Callable[[], None]:
@@ -106,7 +120,8 @@ def _remove_remains(parts: Parts) -> None:
     for own in _ids(entry.name for entry in parts.paths.bundles.iterdir()):
         if own not in running:
             if own in known:
-                ending.delete_process(parts, known[own])
+                cleanup.delete_process(parts, known[own])
+            cleanup.forget_exit(parts, own)  # by a monitor that has yet to write it
             for point in mount_points(parts.paths.bundle(own)):
                 with suppress(OSError):
                     unmount(point, detach=True)

@@ -6,7 +6,7 @@ and removes it, so no journal is needed.
 """
 
 from pyd_api.errors import ConflictError
-from pyd_guest.engine import console, stop
+from pyd_guest.engine import cleanup, console, stop
 from pyd_guest.engine.announce import announce
 from pyd_guest.engine.model import Container, Created, Exited, Running
 from pyd_guest.engine.parts import Parts
@@ -46,11 +46,12 @@ def remove_ended(parts: Parts, container: Container) -> None:
     announce(parts, container, "destroy")
     console.end(container, ConflictError(f"container {container.id} is removed"))
     container.waits.removed(WaitResult(code))
+    for tell in container.on_removal:
+        tell()
     parts.background.submit(_sweep, parts, container)
 
 
 def _sweep(parts: Parts, container: Container) -> None:
-    if container.cleanup is not None:
-        container.cleanup.result()
+    cleanup.finish(parts, container)
     parts.snapshots.remove(container.id)
     remove_tree(parts.paths.kept(container.id))

@@ -10,24 +10,23 @@ Every step pushes its own undo; a failure runs them backwards. The row says "run
 process goes: a daemon killed in between finds the container waiting and lets it go, or its end.
 """
 
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 
 from pyd_api.errors import (
     ConflictError,
     InternalError,
     InvalidRequestError,
+    NotFoundError,
     NotModifiedError,
     PydError,
 )
-from pyd_guest.engine import bundle, console, ending, failures, files, removal
+from pyd_guest.engine import bundle, cleanup, console, ending, failures, files, removal
 from pyd_guest.engine.announce import announce, announce_network
 from pyd_guest.engine.model import Container, Created, Exited, Running
 from pyd_guest.engine.parts import Parts
 from pyd_guest.engine.stages import stage
 from pyd_guest.engine.times import now_ns
 from pyd_guest.engine.waiting import WaitResult
-from pyd_guest.linux.mount import unmount
-from pyd_guest.linux.trees import remove_tree
 from pyd_guest.network.endpoint import Endpoint
 from pyd_guest.network.sandbox import Sandbox
 from pyd_guest.runtime.conmon import Monitored, RuntimeFailedError, Stdio
@@ -44,10 +43,9 @@ def start(parts: Parts, container: Container) -> None:
         raise ConflictError("container is marked for removal and cannot be started")
     if isinstance(container.state, Running):
         raise NotModifiedError("container is already running")
-    if container.cleanup is not None:
-        container.cleanup.result()
     try:
         with ExitStack() as undo:
+            cleanup.finish(parts, container)
             running = _bring_up(parts, container, undo)
             undo.pop_all()
     except PydError as error:
@@ -75,10 +73,9 @@ def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
     with stage(own, "overlay"):
         rootfs = parts.paths.rootfs(own)
         directory.mkdir(mode=0o710)
-        undo.callback(remove_tree, directory)
+        undo.callback(cleanup.remove_bundle, parts, own)
         rootfs.mkdir()
         parts.snapshots.mount(own, rootfs, volatile=spec.auto_remove)
-        undo.callback(unmount, rootfs, detach=True)
     with stage(own, "network"):
         undo.callback(parts.network.release, own)
         sandbox, endpoint = _connect(parts, container)
@@ -86,8 +83,9 @@ def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
         files.write(parts.paths.kept(own), spec, endpoint)
         bundle.write(parts, container, sandbox)
     with stage(own, "create"):
-        undo.callback(ending.forget_exit, parts, own)
-        undo.callback(ending.delete_process, parts, container)
+        undo.callback(cleanup.forget_exit, parts, own)
+        undo.callback(cleanup.delete_process, parts, container)
+        parts.paths.exit_file(own).unlink(missing_ok=True)
         monitored = _create(parts, container)
     running = Running(
         monitored.process,
@@ -100,7 +98,7 @@ def _bring_up(parts: Parts, container: Container, undo: ExitStack) -> Running:
         console.connect(container, directory)
     with stage(own, "commit"):
         container.state = running
-        undo.callback(_back_to, parts, container, before)
+        undo.callback(setattr, container, "state", before)  # the row follows in _failed
         parts.store.save_state(own, running)
     with stage(own, "start"):
         parts.runtime(spec.runtime).start(own)
@@ -120,8 +118,8 @@ def _connect(parts: Parts, container: Container) -> tuple[Sandbox | None, Endpoi
             ports=wanted.all_ports,
             mac=wanted.mac_address,
         )
-    except InternalError as error:
-        raise InternalError(f"failed to set up container networking: {error}") from error
+    except (InternalError, NotFoundError) as error:
+        raise type(error)(f"failed to set up container networking: {error}") from error
     return sandbox, endpoint
 
 
@@ -147,11 +145,6 @@ def _create(parts: Parts, container: Container) -> Monitored:
         ) from error
 
 
-def _back_to(parts: Parts, container: Container, before: Created | Exited) -> None:
-    container.state = before
-    parts.store.save_state(container.id, before)
-
-
 def _failed(parts: Parts, container: Container, error: PydError) -> None:
     """Record why, end those who wait, and remove a container that removes itself."""
     code = failures.exit_code_of(error.message)
@@ -160,8 +153,9 @@ def _failed(parts: Parts, container: Container, error: PydError) -> None:
             container.state = Created(code, error.message)
         case Exited(_, started_ns, finished_ns):
             container.state = Exited(code, started_ns, finished_ns, error=error.message)
-    parts.store.save_state(container.id, container.state)
     console.end(container, error)
     container.waits.exited(WaitResult(code, error.message))
+    with suppress(PydError):  # the first failure is the one to tell
+        parts.store.save_state(container.id, container.state)
     if container.spec.auto_remove:
         removal.remove_ended(parts, container)

@@ -13,7 +13,7 @@ from pyd_guest.engine.announce import announce
 from pyd_guest.engine.model import Container, Running
 from pyd_guest.engine.parts import Parts
 from pyd_guest.engine.waiting import WaitResult
-from pyd_guest.linux.pidfd import send_signal
+from pyd_guest.linux.pidfd import ProcessIdentity, send_signal
 
 _KILL_TIMEOUT_S = 10.0
 
@@ -28,11 +28,12 @@ def stop(
     number = signals.parse(signal_name) if signal_name else container.spec.stop_signal
     grace_s = container.spec.stop_timeout_s if timeout_s is None else timeout_s
     end = container.waits.next_exit()
-    if not _signal(parts, container, number):
+    process = _signal(parts, container, number)
+    if process is None:
         end.cancel()
         raise NotModifiedError("container is already stopped")
     if not _done(end, None if grace_s < 0 else float(grace_s)):
-        _kill(container, end)
+        _kill(container, process, end)
     announce(parts, container, "stop")
 
 
@@ -49,13 +50,14 @@ def kill(parts: Parts, container: Container, signal_name: str | None, *, called:
             reason = f"the linux daemon does not support signal {signal_name}"
         raise InvalidRequestError(f"cannot kill container: {called}: {reason}") from error
     end = container.waits.next_exit()
-    if not _signal(parts, container, number):
+    process = _signal(parts, container, number)
+    if process is None:
         end.cancel()
         raise ConflictError(
             f"cannot kill container: {called}: container {container.id} is not running"
         )
     if number == signal.SIGKILL:
-        _kill(container, end)
+        _kill(container, process, end)
     else:
         end.cancel()
 
@@ -63,29 +65,28 @@ def kill(parts: Parts, container: Container, signal_name: str | None, *, called:
 def end_by_force(parts: Parts, container: Container) -> None:
     """Kill the process and return once its end is recorded; fine if it does not run."""
     end = container.waits.next_exit()
-    if _signal(parts, container, signal.SIGKILL):
-        _kill(container, end)
-    else:
+    process = _signal(parts, container, signal.SIGKILL)
+    if process is None:
         end.cancel()
+    else:
+        _kill(container, process, end)
 
 
-def _signal(parts: Parts, container: Container, number: int) -> bool:
-    """Return False when the container does not run."""
+def _signal(parts: Parts, container: Container, number: int) -> ProcessIdentity | None:
+    """Return the process that was signalled, None when the container does not run."""
     with container.lock:
         state = container.state
         if not isinstance(state, Running):
-            return False
+            return None
         with suppress(ProcessLookupError):  # it has ended; the news are on their way
             send_signal(state.process, number)
     announce(parts, container, "kill", signal=str(number))
-    return True
+    return state.process
 
 
-def _kill(container: Container, end: Future[WaitResult]) -> None:
-    state = container.state
-    if isinstance(state, Running):
-        with suppress(ProcessLookupError):
-            send_signal(state.process, signal.SIGKILL)
+def _kill(container: Container, process: ProcessIdentity, end: Future[WaitResult]) -> None:
+    with suppress(ProcessLookupError):  # exactly that run: another may have begun meanwhile
+        send_signal(process, signal.SIGKILL)
     if not _done(end, _KILL_TIMEOUT_S):
         raise InternalError(
             f"container {container.id} was killed and has not ended within {_KILL_TIMEOUT_S:g} s"

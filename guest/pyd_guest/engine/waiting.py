@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from threading import Lock
 from typing import Final, Literal, get_args
+from weakref import WeakSet
 
 Condition = Literal["not-running", "next-exit", "removed"]
 CONDITIONS: Final = get_args(Condition)
@@ -27,7 +28,8 @@ class Waits:
     def __init__(self) -> None:
         self._lock = Lock()
         self._pending: list[tuple[bool, Future[WaitResult]]] = []
-        self._ended: list[Future[None]] = []
+        # Those who read the log are many and leave without a word: kept while they hold theirs.
+        self._ended: WeakSet[Future[None]] = WeakSet()
 
     def next_exit(self) -> Future[WaitResult]:
         """Resolve at the next end of the process, or at the removal."""
@@ -41,7 +43,7 @@ class Waits:
         """Resolve, with no result, when no more output can come."""
         future: Future[None] = Future()
         with self._lock:
-            self._ended.append(future)
+            self._ended.add(future)
         return future
 
     def _add(self, *, until_removed: bool) -> Future[WaitResult]:
@@ -63,7 +65,8 @@ class Waits:
         with self._lock:
             due = [future for late, future in self._pending if removed or not late]
             self._pending = [(late, it) for late, it in self._pending if late and not removed]
-            ended, self._ended = self._ended, []
+            ended = list(self._ended)
+            self._ended.clear()
         for future in due:
             with suppress(InvalidStateError):  # the waiter has left
                 future.set_result(result)

@@ -48,22 +48,37 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Hold the only write transaction; commit at the end, roll back on any exception."""
+        """Hold the only write transaction; commit at the end, roll back on any exception.
+
+        Raises InternalError when the disk is full or fails; nothing is written then.
+        """
         with self._lock:
-            self._connection.execute("BEGIN IMMEDIATE")
+            with _explained():
+                self._connection.execute("BEGIN IMMEDIATE")
             try:
-                yield self._connection
+                with _explained():
+                    yield self._connection
+                    self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # SQLite may have rolled back by itself
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     def query(self, sql: str, *arguments: object) -> list[Row]:
         """Run one SELECT and return all its rows."""
-        with self._lock:
+        with self._lock, _explained():
             return self._connection.execute(sql, arguments).fetchall()
 
     def close(self) -> None:
         """Close the connection; the last one folds the WAL into the file."""
         with self._lock:
             self._connection.close()
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn a failure of the disk or the file into words; a broken constraint is the caller's."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        raise InternalError(f"the state database failed: {error}") from error
