@@ -33,7 +33,7 @@ test: setup lint  ## every check and every test (as root)
 	    $(PYTEST) --basetemp="$$folder/tests" -n auto $(T)
 
 test-unit: venv  ## the tests that need no privileges and no other program
-	$(PYTEST) -n auto -m 'not needs' tests/unit tests/property tests/conformance tests/repo $(T)
+	$(PYTEST) -n auto -m 'not needs' tests/unit tests/property tests/repo $(T)
 
 lint: venv  ## ruff, mypy for three platforms, the import contracts
 	$(BIN)/ruff check
