@@ -7,7 +7,10 @@
 BIN := .venv/bin
 export PATH := $(PATH):$(CURDIR)/.cache/bin
 # Tests of one file stay in one worker, so that they share the engine they started.
-PYTEST := $(BIN)/python -m pytest --dist loadfile
+# pytest gets a folder of its own: it would else tidy up after earlier runs, and trip over what
+# those left when they were killed.
+PYTEST = folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
+    $(BIN)/python -m pytest --dist loadfile --basetemp="$$folder/tests"
 T ?=
 
 .PHONY: help setup venv run stop test test-unit lint format bench image dist clean
@@ -27,10 +30,8 @@ run: setup  ## set up, start the engine, run a first container
 stop: venv  ## stop the engine that `make run` started; containers keep running
 	@$(BIN)/python scripts/engine.py stop
 
-# A folder of its own: pytest would tidy up after earlier runs, and trip over what they left.
 test: setup lint  ## every check and every test (as root)
-	@folder=$$(mktemp -d) && trap 'rm -rf "$$folder"' EXIT && \
-	    $(PYTEST) --basetemp="$$folder/tests" -n auto $(T)
+	$(PYTEST) -n auto $(T)
 
 test-unit: venv  ## the tests that need no privileges and no other program
 	$(PYTEST) -n auto -m 'not needs' tests/unit tests/property tests/repo $(T)

@@ -26,10 +26,12 @@ def store(tmp_path: Path) -> Iterator[Images]:
 
 
 @pytest.fixture
-def target(tmp_path: Path) -> Path:
+def target(tmp_path: Path) -> Iterator[Path]:
     path = tmp_path / "mnt"
     path.mkdir()
-    return path
+    yield path
+    for point in mount_points(path):
+        unmount(point)
 
 
 def add(images: Images, *layers: bytes) -> ChainID:
