@@ -43,17 +43,18 @@ def router(source: Source, streams: Streams) -> APIRouter:
     """Return the events route."""
 
     async def events(request: Request) -> Response:
-        since_ns = query.timestamp_ns(request, "since")
-        until_ns = query.timestamp_ns(request, "until")
+        since_ns, until_ns = _moment(request, "since"), _moment(request, "until")
         if since_ns is not None and until_ns is not None and since_ns > until_ns:
             raise InvalidRequestError(
                 f"`since` time ({request.query_params['since']}) cannot be after "
                 f"`until` time ({request.query_params['until']})"
             )
+        if since_ns is None and until_ns is not None:
+            since_ns = 0  # an end alone asks for what has been until then
         wanted = event_filter(filters.parse(request))
 
         def matches(event: Event) -> bool:
-            return (until_ns is None or event.time_ns <= until_ns) and wanted(event)
+            return (not until_ns or event.time_ns <= until_ns) and wanted(event)
 
         async def lines() -> AsyncIterator[bytes]:
             with streams.member():
@@ -65,6 +66,12 @@ def router(source: Source, streams: Streams) -> APIRouter:
     routes = APIRouter()
     routes.add_route("/events", events, ["GET"])
     return routes
+
+
+def _moment(request: Request, name: str) -> int | None:
+    """Return the time asked for; 0 is one too here: ``since=0`` is everything there is."""
+    value = request.query_params.get(name, "")
+    return query.parse_timestamp_ns(value) if value else None
 
 
 async def _events(

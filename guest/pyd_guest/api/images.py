@@ -11,7 +11,7 @@ from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from pyd_api.errors import InvalidRequestError, UnsupportedError
+from pyd_api.errors import InvalidRequestError, PydError, UnsupportedError
 from pyd_guest.api import filters, query
 from pyd_guest.api.crossing import Workers
 from pyd_guest.api.edge import api_version
@@ -19,6 +19,7 @@ from pyd_guest.api.image_upload import Upload
 from pyd_guest.api.stream import Progress, json_stream
 
 _FILTERS: Final = ("before", "dangling", "label", "reference", "since")
+_LINGER_S: Final = 0.2
 _OLD_CONFIG: Final[Mapping[str, object]] = {
     "AttachStderr": False,
     "AttachStdin": False,
@@ -196,6 +197,10 @@ async def _uploaded(request: Request, work: Callable[[File, Progress], None]) ->
     filling = asyncio.create_task(upload.fill(request.stream()))
     try:
         return await json_stream(lambda progress: work(upload, progress))
+    except PydError:
+        # A client that is still sending would meet a closed connection instead of the answer.
+        await asyncio.wait({filling}, timeout=_LINGER_S)
+        raise
     finally:
         filling.cancel()
         await asyncio.gather(filling, return_exceptions=True)

@@ -64,6 +64,7 @@ def _selection(request: Request) -> Selection:
         stdout=stdout,
         stderr=stderr,
         timestamps=query.boolean(request, "timestamps"),
+        details=query.boolean(request, "details"),
         since_ns=query.timestamp_ns(request, "since"),
         until_ns=query.timestamp_ns(request, "until"),
     )

@@ -43,9 +43,10 @@ def _hosts(spec: ContainerSpec, endpoint: Endpoint | None) -> str:
         where = str(gateway) if address == HOST_GATEWAY and gateway else address
         lines += f"{where}\t{name}\n"
     if endpoint and endpoint.address:
-        names = spec.hostname
-        if spec.domainname:
-            names = f"{spec.hostname}.{spec.domainname} {spec.hostname}"
+        names = f"{spec.hostname}.{spec.domainname}" if spec.domainname else spec.hostname
+        short, dot, _ = names.partition(".")
+        if dot:
+            names = f"{names} {short}"
         lines += f"{endpoint.address.ip}\t{names}\n"
     return lines
 

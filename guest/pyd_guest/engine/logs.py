@@ -199,6 +199,7 @@ class Selection:
     stdout: bool = True
     stderr: bool = True
     timestamps: bool = False
+    details: bool = False
     since_ns: int | None = None
     until_ns: int | None = None
 
@@ -229,6 +230,8 @@ class Renderer:
             if not (wanted.stdout if stream == framing.STDOUT else wanted.stderr):
                 continue
             text = record.text if record.partial else record.text + b"\n"
+            if wanted.details and not inside:
+                text = b" " + text  # between the attributes, of which there are none, and the line
             if wanted.timestamps and not inside:
                 text = format_time(record.time_ns) + b" " + text
             out.append(text if self._tty else framing.frame(stream, text))

@@ -134,13 +134,11 @@ def _mode(mode: str) -> str:
     if mode in _PLAIN_MODES:
         return mode
     kind, colon, name = mode.partition(":")
-    if kind == "container" and colon:
-        if not name:
-            raise InvalidRequestError(
-                "invalid network mode: invalid container format container:<name|id>"
-            )
-        return text(mode, "network mode")
-    raise NotFoundError(f"network {mode[:100]} not found")
+    if kind == "container" and colon and not name:
+        raise InvalidRequestError(
+            "invalid network mode: invalid container format container:<name|id>"
+        )
+    return text(mode, "network mode")  # whether there is such a network is asked at the start
 
 
 def _refuse_links(mode: str) -> None:

@@ -434,13 +434,13 @@ def test_what_is_not_there_yet_is_named(body: dict[str, object], field: str) -> 
         create(**body)
 
 
-@pytest.mark.parametrize(
-    "body",
-    [host(NetworkMode="nope"), {"NetworkingConfig": {"EndpointsConfig": {"nope": {}}}}],
-)
-def test_a_network_that_does_not_exist_is_404(body: dict[str, object]) -> None:
+def test_a_second_network_that_does_not_exist_is_404() -> None:
     with pytest.raises(NotFoundError, match="network nope not found"):
-        create(**body)
+        create(NetworkingConfig={"EndpointsConfig": {"nope": {}}})
+
+
+def test_whether_the_network_exists_is_asked_at_the_start() -> None:
+    create(**host(NetworkMode="nope"))
 
 
 def test_every_refusal_is_a_client_error() -> None:
