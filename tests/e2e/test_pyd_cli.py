@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from support.engine import PYD, Engine
+from support.needs import CURRENT_CLIENT, client_major
 
 pytestmark = pytest.mark.needs("root", "docker", "conmon")
 
@@ -88,6 +89,19 @@ def test_stop_and_start_attached(engine: Engine) -> None:
     )
 
 
+# What Debian 12's client, 20.10, writes in other words or shapes.
+_SAME_AS_A_CURRENT_CLIENT = [
+    ["ps", "-a", "--format", "json"],
+    ["images", "--format", "json"],
+    ["inspect", "one", "IMAGE"],
+    ["container", "inspect", "no-such"],
+    ["image", "inspect", "IMAGE"],
+    ["exec", "no-such", "true"],
+    ["rm", "no-such"],
+    ["rmi", "no-such"],
+]
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -96,33 +110,26 @@ def test_stop_and_start_attached(engine: Engine) -> None:
         ["ps", "-aq"],
         ["ps", "-as"],
         ["ps", "-l", "--format", "table {{.ID}}\\t{{.Image}}\\t{{.Ports}}"],
-        ["ps", "-a", "--format", "json"],
         ["ps", "-a", "--filter", "name=two", "--format", "{{.Names}} {{.Labels}}"],
         ["ps", "--filter", "no-such=filter"],
         ["images"],
         ["images", "--no-trunc", "--digests"],
         ["images", "-q"],
-        ["images", "--format", "json"],
         ["inspect", "one"],
-        ["inspect", "one", "IMAGE"],
         ["inspect", "-f", "{{.Name}} {{.Config.Labels}} {{json .Config.Cmd}} {{.State.Running}}", "one"],
         ["inspect", "-f", "{{range .NetworkSettings.Networks}}{{.Gateway}}{{end}}", "one"],
-        ["container", "inspect", "no-such"],
-        ["image", "inspect", "IMAGE"],
         ["logs", "one"],
         ["logs", "-t", "--tail", "1", "one"],
         ["exec", "one", "hostname"],
-        ["exec", "no-such", "true"],
         ["exec", "two", "true"],
         ["rm", "one"],
-        ["rm", "no-such"],
         ["start", "no-such"],
         ["stop", "no-such"],
         ["kill", "-s", "NOPE", "one"],
         ["kill", "two"],
         ["wait", "no-such"],
         ["tag", "no-such", "x"],
-        ["rmi", "no-such"],
+        *(_SAME_AS_A_CURRENT_CLIENT if client_major() >= CURRENT_CLIENT else []),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -5,6 +5,7 @@
 
 import functools
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Callable
@@ -20,6 +21,21 @@ def extend_path() -> None:
     # A plain user's PATH lacks the folders of nft and runc.
     wanted = [unpacked, "/usr/local/sbin", "/usr/sbin", "/sbin"]
     os.environ["PATH"] = os.pathsep.join([*path, *(entry for entry in wanted if entry not in path)])
+
+
+CURRENT_CLIENT = 28  # the stock client whose words pyd's own commands have
+
+
+@functools.cache
+def client_major() -> int:
+    """Return the major version of the stock client, 0 where there is none."""
+    extend_path()
+    try:
+        said = subprocess.run(["docker", "--version"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError):
+        return 0
+    found = re.search(r"version (\d+)", said.stdout)
+    return int(found[1]) if found else 0
 
 
 def _root() -> str | None:
