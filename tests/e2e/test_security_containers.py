@@ -150,6 +150,23 @@ def test_G12_a_line_without_end(engine: Engine) -> None:  # noqa: N802
     assert len(engine.docker("logs", box).stdout) == size
 
 
+def test_D6_E15_clients_that_vanish(engine: Engine) -> None:  # noqa: N802
+    box = engine.out("run", "-d", engine.image, "sh", "-c", "yes | head -c 3000000; sleep 600")
+    head = f"POST /v1.50/containers/{box}/attach?stream=1&stdout=1&logs=1 HTTP/1.1\r\nHost: x\r\n"
+    for _ in range(200):
+        bare = engine.connect()
+        bare.sendall(f"{head}Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n".encode())
+        bare.close()
+    assert engine.out("exec", box, "echo", "alive") == "alive"
+    engine.docker("rm", "-f", box)
+
+
+def test_G13_an_attach_without_a_stream_blocks_nothing(engine: Engine) -> None:  # noqa: N802
+    box = engine.out("run", "-d", engine.image, "sh", "-c", "sleep 1; yes | head -c 3000000")
+    assert engine.request("POST", f"/v1.50/containers/{box}/attach?logs=1&stdout=1").status == 200
+    assert engine.out("wait", box) == "0"
+
+
 def test_I4_neighbours_keep_their_variables(engine: Engine) -> None:  # noqa: N802
     clients = [
         engine.popen("run", "--rm", "-e", f"OWN{number}=1", engine.image, "env")

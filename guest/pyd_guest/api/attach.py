@@ -38,6 +38,7 @@ def router(containers: Attaches, hubs: AttachHubs, workers: Workers, streams: St
         keys = parse_keys(query.text(request, "detachKeys"))
         ref: str = request.path_params["ref"]
         attachment = await workers.quick(containers.attach, ref)
+        hubs.open(attachment)
         logs, live, stdin, stdout, stderr = (
             query.boolean(request, name) for name in ("logs", "stream", "stdin", "stdout", "stderr")
         )

@@ -289,11 +289,20 @@ class AttachHubs:
         self._limiter = CapacityLimiter(4)
         self._hubs: dict[str, Hub] = {}
 
-    def join(self, attachment: Attachment, *, stdout: bool, stderr: bool) -> tuple[Hub, Client]:
-        """Add a client to the hub of ``attachment``, which is made if there is none."""
+    def open(self, attachment: Attachment) -> Hub:
+        """Return the hub of ``attachment``, made if there is none; it reads without clients too.
+
+        For whoever has asked the engine for an attachment, before anything can fail: a console
+        that is connected and not read blocks the monitor and, behind it, the process.
+        """
         hub = self._hubs.get(attachment.key)
         if hub is None or hub.ended:
             hub = self._hubs[attachment.key] = Hub(attachment, self._forget)
+        return hub
+
+    def join(self, attachment: Attachment, *, stdout: bool, stderr: bool) -> tuple[Hub, Client]:
+        """Add a client to the hub of ``attachment``, which is made if there is none."""
+        hub = self.open(attachment)
         spool = Spool(
             self._directory,
             self._limiter,

@@ -48,6 +48,8 @@ class RawStream(asyncio.Protocol):
         """Take the transport from the HTTP connection."""
         # uvloop's transports have the methods of asyncio.Transport, but not the base class
         self._transport = cast("asyncio.Transport", transport)
+        if transport.is_closing():  # the client went while its request was handled
+            self.connection_lost(None)
 
     def data_received(self, data: bytes) -> None:
         """Queue input; stop reading when nobody takes it."""
@@ -108,7 +110,7 @@ class RawStream(asyncio.Protocol):
         Some clients read the head through a buffer and then the bare socket, and lose what came
         in the same read. The first output therefore keeps a short distance from the head.
         """
-        if self._transport is not None and not self.closed.is_set():
+        if self._transport is not None and self._is_open():
             self._transport.write(head)
             self._head_at = time.monotonic()
 
@@ -117,11 +119,19 @@ class RawStream(asyncio.Protocol):
         if self._head_at and (lead := self._head_at + _HEAD_LEAD_S - time.monotonic()) > 0:
             await asyncio.sleep(lead)
         self._head_at = 0.0
-        if self._transport is None or self.closed.is_set():
+        if self._transport is None or not self._is_open():
             return False
         self._transport.write(data)
         await self._writable.wait()
         return not self.closed.is_set()
+
+    def _is_open(self) -> bool:
+        """Whether writing is allowed; an aborted transport reports its loss only later."""
+        return (
+            self._transport is not None
+            and not self._transport.is_closing()
+            and not self.closed.is_set()
+        )
 
     def close(self) -> None:
         """Send what is buffered, then close."""
