@@ -8,7 +8,7 @@ namespace that runtimes are started in, see `linux.spawner`.
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from pyd_api.errors import ConflictError
@@ -57,6 +57,7 @@ def _shared_mount(root: Path) -> Iterator[None]:
     try:
         yield
     finally:
-        # Busy while containers run: then the next daemon finds it as it is.
-        with suppress(OSError):
-            unmount(real)
+        # While containers run, mounts lie on it, and the next daemon finds it as it is. Detached,
+        # since the monitor of a container that has just ended may still be on its way out.
+        if mount_points(real) == [real]:
+            unmount(real, detach=True)

@@ -155,7 +155,7 @@ def _failed(parts: Parts, container: Container, error: PydError) -> None:
             container.state = Exited(code, started_ns, finished_ns, error=error.message)
     console.end(container, error)
     container.waits.exited(WaitResult(code, error.message))
-    with suppress(PydError):  # the first failure is the one to tell
+    with suppress(PydError, OSError):  # the first failure is the one to tell
         parts.store.save_state(container.id, container.state)
     if container.spec.auto_remove:
         removal.remove_ended(parts, container)
