@@ -25,6 +25,7 @@ from support.own_engine import (
     KILLED,
     Failing,
     Place,
+    body,
     dying,
     dying_after,
     known,
@@ -65,21 +66,21 @@ def _remove_all(place: Place) -> None:
 def _dies(place: Place, act: Callable[[compose.Engine], None]) -> None:
     """Let an engine act that dies of it."""
 
-    def body() -> None:
+    def inside() -> None:
         with compose.engine(place.config()) as engine:
             act(engine)
 
-    assert place.run(body) == KILLED
+    assert place.run(inside) == KILLED
 
 
 def _next(place: Place, look: Callable[[compose.Engine], None]) -> None:
     """Let the next engine start, and look at what it found."""
 
-    def body() -> None:
+    def inside() -> None:
         with compose.engine(place.config()) as engine:
             look(engine)
 
-    assert place.run(body) == 0
+    assert place.run(inside) == 0
 
 
 def _state(engine: compose.Engine, kind: type[State]) -> State:
@@ -185,7 +186,7 @@ def test_exited_and_remains_of_a_start(place: Place) -> None:
 @pytest.mark.parametrize("step", ["row", "start"])
 def test_running_and_the_process_waits_for_its_start(place: Place, step: str) -> None:
     def act(engine: compose.Engine) -> None:
-        engine.containers.create("box", sleeper(), platform=None)
+        engine.containers.create("box", body("sh", "-c", "exit 7"), platform=None)
         if step == "row":
             change = swapped(engine.parts, "store", "save_state", dying_after)
         else:
@@ -193,10 +194,7 @@ def test_running_and_the_process_waits_for_its_start(place: Place, step: str) ->
         over(change)[0].start("box")
 
     def look(engine: compose.Engine) -> None:
-        state = _state(engine, Running)
-        assert isinstance(state, Running)
-        assert b"sleep" in _command(state.process.pid)
-        engine.containers.stop("box", signal=None, timeout_s=0)
+        assert engine.containers.wait("box", "not-running").result(10).status_code == 7
 
     _dies(place, act)
     _next(place, look)
@@ -365,18 +363,18 @@ def test_an_exit_file_appears_while_the_engine_starts(place: Place) -> None:
         os.kill(pids[0], signal.SIGKILL)
         real(parts)
 
-    def body() -> None:
+    def inside() -> None:
         with (
             mock.patch.object(reconcile, "adopt", adopt),
             compose.engine(place.config()) as engine,
         ):
             look(engine)
 
-    assert place.run(body) == 0
+    assert place.run(inside) == 0
 
 
 def test_a_second_engine_on_the_same_roots_is_refused(place: Place) -> None:
-    def body() -> None:
+    def inside() -> None:
         with compose.engine(place.config()) as first:
             first.containers.create("box", sleeper(), platform=None)
             first.containers.start("box")
@@ -390,7 +388,7 @@ def test_a_second_engine_on_the_same_roots_is_refused(place: Place) -> None:
             _state(first, Running)
             _usable_after_stop(first)
 
-    assert place.run(body) == 0
+    assert place.run(inside) == 0
     for folder in (place.root / "other").iterdir():
         folder.unlink()
     (place.root / "other").rmdir()
