@@ -3,6 +3,7 @@
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -202,9 +203,13 @@ def test_execs_end_with_their_container_and_are_forgotten(place: Place) -> None:
         once()
         before = len(list(Path("/proc/self/fd").iterdir()))
         threads = threading.active_count()
-        for _ in range(3):
+        for _ in range(6):
             once()
-        assert len(list(Path("/proc/self/fd").iterdir())) <= before + 1  # a namespace made ahead
+        # What is closed in the background may take a moment, and a namespace made ahead holds some.
+        deadline = time.monotonic() + 5
+        while len(list(Path("/proc/self/fd").iterdir())) > before + 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
         assert threading.active_count() <= threads + 8  # pools grow up to their size
 
     _in_engine(place, act)
