@@ -89,8 +89,19 @@ class Client:
         self, *args: str, stdin: str = "", timeout_s: float = 60.0, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run the stock CLI to its end; with ``check`` a failure carries its words."""
+        return self._run("docker", args, stdin=stdin, timeout_s=timeout_s, check=check)
+
+    def _run(
+        self,
+        program: str | Path,
+        args: tuple[str, ...],
+        *,
+        stdin: str,
+        timeout_s: float,
+        check: bool,
+    ) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
-            ["docker", *args],
+            [program, *args],
             input=stdin,
             env=self.environment,
             capture_output=True,
@@ -99,7 +110,8 @@ class Client:
             check=False,
         )
         if check:
-            assert done.returncode == 0, f"docker {args}: {done.returncode}: {done.stderr}"
+            name = Path(program).name
+            assert done.returncode == 0, f"{name} {args}: {done.returncode}: {done.stderr}"
         return done
 
     def out(self, *args: str, stdin: str = "", timeout_s: float = 60.0) -> str:
@@ -117,18 +129,7 @@ class Client:
         self, *args: str, stdin: str = "", timeout_s: float = 60.0, check: bool = True
     ) -> subprocess.CompletedProcess[str]:
         """Run pyd's own CLI to its end."""
-        done = subprocess.run(
-            [PYD, *args],
-            input=stdin,
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout_s,
-            check=False,
-        )
-        if check:
-            assert done.returncode == 0, f"pyd {args}: {done.returncode}: {done.stderr}"
-        return done
+        return self._run(PYD, args, stdin=stdin, timeout_s=timeout_s, check=check)
 
     @contextlib.contextmanager
     def client(self) -> Iterator[DockerClient]:

@@ -5,10 +5,8 @@ created but not started waiting on a FIFO there, ``exec.fifo``, which ``start`` 
 it here saves the process (3.6 ms for crun). Where the FIFO is not as expected, ``start`` runs.
 """
 
-import contextlib
 import json
 import os
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -16,6 +14,7 @@ from typing import Literal
 from pyd_api.errors import InternalError
 from pyd_api.ids import ContainerId
 from pyd_guest.linux.spawner import Spawner
+from pyd_guest.linux.trees import remove_tree
 
 RuntimeName = Literal["crun", "runc"]
 
@@ -77,8 +76,7 @@ class OciRuntime:
         )
         if finished.status != 0 and state.exists():
             # A state directory that the runtime itself cannot read is of no use to anyone.
-            with contextlib.suppress(FileNotFoundError):
-                shutil.rmtree(state)
+            remove_tree(state)
 
     def known(self) -> set[ContainerId]:
         """List the containers that have state, for reconciling."""
