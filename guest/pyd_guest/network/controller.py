@@ -48,9 +48,6 @@ class Driver(Protocol):
     def leave(self, endpoint: Endpoint) -> None:
         """Give back what the endpoint uses outside its sandbox."""
 
-    def ensure(self) -> bool:
-        """Put back what somebody else removed; tell whether that was so."""
-
     def close(self) -> None:
         """Let go of what the daemon holds; containers keep their network."""
 
@@ -146,11 +143,6 @@ class Controller:
                 if driver := self._drivers.get(endpoint.network):
                     stack.callback(driver.leave, endpoint)
             self._sandboxes.drop(container_id)
-
-    def ensure_rules(self) -> bool:
-        """Put the packet rules back if somebody removed them; cheap when nobody did."""
-        repaired = [driver.ensure() for driver in self._drivers.values()]
-        return any(repaired)
 
     def shutdown(self) -> None:
         """Let go of sockets; containers keep their network, bridge and rules stay."""

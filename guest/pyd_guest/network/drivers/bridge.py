@@ -189,10 +189,6 @@ class BridgeDriver:
             stack.callback(forget_translated, self._flows, endpoint.ports, address)
             self._firewall.withdraw([Rule(port, address) for port in endpoint.ports])
 
-    def ensure(self) -> bool:
-        """Put the rules back if somebody removed them; tell whether that was so."""
-        return self._firewall.ensure()
-
     def close(self) -> None:
         """Let go of sockets; bridge, rules and endpoints stay, as the containers do."""
         self._ports.close()

@@ -38,9 +38,5 @@ class HostDriver:
     def leave(self, endpoint: Endpoint) -> None:
         """Do nothing."""
 
-    def ensure(self) -> bool:
-        """There is nothing to put back."""
-        return False
-
     def close(self) -> None:
         """Do nothing."""
